@@ -1,0 +1,47 @@
+# Every target makes the environment it needs: with uv where that is on the PATH, else with venv and pip.
+# Stamps in .venv say what is installed, so that a second run starts at once.
+
+PYTHON ?= python3
+export UV_PYTHON_DOWNLOADS = never
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+CODE = store jobs console tests $(wildcard bench)
+PINS = pyproject.toml constraints.txt
+
+.PHONY: help demo test check
+
+help:
+	@echo 'make demo    open the console on three programs and 5,000 members, against the stand-in PassKit'
+	@echo 'make test    run all tests (brings its own Postgres and Valkey)'
+	@echo 'make check   lint, format, types, import contracts'
+	@echo
+	@echo 'PYTHON=...   the Python to build .venv with (3.11 or later; now: $(PYTHON))'
+
+demo: .venv/.demo
+	.venv/bin/passbell demo
+
+test: .venv/.test
+	.venv/bin/python -m pytest -n logical --maxprocesses 4
+
+check: .venv/.test
+	.venv/bin/ruff check $(CODE)
+	.venv/bin/ruff format --check $(CODE)
+	.venv/bin/mypy $(CODE)
+	.venv/bin/lint-imports
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'passbell needs Python 3.11 or later, and "$(PYTHON)" is not: say make PYTHON=/path/to/python3' >&2; exit 1; }
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv; \
+	else $(PYTHON) -m venv .venv; fi
+	@touch $@
+
+.venv/.demo: EXTRAS =
+.venv/.test: EXTRAS = [postgres,redis,test]
+.venv/.demo .venv/.test: .venv/.made $(PINS)
+	@echo 'installing passbell$(EXTRAS) into .venv'
+	@if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python .venv/bin/python -c constraints.txt -e '.$(EXTRAS)'; \
+	else .venv/bin/python -m pip install --quiet -c constraints.txt -e '.$(EXTRAS)'; fi
+	@touch $@
