@@ -1,0 +1,544 @@
+"""Blasts, deliveries, batches: every state, and every legal step between states.
+
+Delivery: pending -> sending -> accepted | failed | skipped | pending (to be tried again, with due_at);
+pending -> skipped on cancel; failed -> pending on an operator's retry. accepted, skipped and held_out
+never leave. Blast: see STEPS. Nothing outside this module writes these tables' states.
+
+planned = pending + sending + accepted + failed + skipped + held_out, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.database import lock
+from store.errors import Refused, UsageError
+from store.schema import attempts, batches, blasts, deliveries, members, passes, programs
+from store.times import rfc3339
+
+STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
+"""The states of a delivery."""
+
+STEPS: Mapping[str, frozenset[str]] = {
+    "planned": frozenset({"scheduled", "running", "cancelled"}),
+    "scheduled": frozenset({"running", "missed", "cancelled"}),
+    "missed": frozenset({"running", "cancelled"}),
+    "running": frozenset({"paused", "held", "finished", "cancelled"}),
+    "paused": frozenset({"running", "cancelled"}),
+    "held": frozenset({"running", "paused", "cancelled"}),
+    "finished": frozenset({"running"}),
+    "cancelled": frozenset(),
+}
+"""The legal steps of a blast; finished -> running is an operator's retry of failed deliveries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blast:
+    """One message to one audience."""
+
+    id: int
+    account: str
+    program_id: str
+    name: str
+    text: str
+    message_key: str
+    audience: str
+    state: str
+    hold_reason: str | None
+    rate_per_second: float | None
+    plan_hash: str
+    planned_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this worker may send, with what the channel needs to address its pass."""
+
+    id: int
+    pass_id: int
+    attempts: int
+    text: str
+    program_id: str
+    kind: str
+    provider_id: str
+    external_id: str
+    tier_id: str
+    keys: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one claimed delivery ends: its next state and why.
+
+    state        accepted | failed | skipped | pending (again at `due_at`)
+    counts       False where the try shall not count (given back unsent)
+    pass_status  what was learnt of the pass itself: gone, uninstalled ...; None: nothing
+    opted_out    the member turned out to have opted out
+    """
+
+    delivery_id: int
+    pass_id: int
+    state: str
+    outcome: str
+    reason: str | None = None
+    detail: str | None = None
+    code: str | None = None
+    due_at: datetime | None = None
+    counts: bool = True
+    pass_status: str | None = None
+    shown_text: str | None = None
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A blast's figures: one query on the ledger."""
+
+    states: dict[str, int]
+    skipped_by_reason: dict[str, int] = field(default_factory=dict)
+    failed_by_reason: dict[str, int] = field(default_factory=dict)
+    verdicts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> int:
+        """All deliveries of the blast."""
+        return sum(self.states.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """`planned` and every state, zeros included."""
+        return {"planned": self.planned, **self.states}
+
+    @property
+    def open(self) -> int:
+        """Deliveries that have not come to an end."""
+        return self.states["pending"] + self.states["sending"]
+
+
+def get(connection: sa.Connection, blast_id: int, *, lock_row: bool = False) -> Blast:
+    """One blast; `lock_row` keeps others from changing it until the transaction ends."""
+    query = sa.select(blasts).where(blasts.c.id == blast_id)
+    row = connection.execute(query.with_for_update() if lock_row else query).first()
+    if row is None:
+        raise UsageError(f"there is no blast {blast_id}")
+    return Blast(**row._mapping)
+
+
+def list_blasts(
+    connection: sa.Connection, account: str, *, program_id: str | None = None, limit: int = 1_000
+) -> list[Blast]:
+    """Blasts of an account, the newest first."""
+    query = sa.select(blasts).where(blasts.c.account == account).order_by(blasts.c.id.desc()).limit(limit)
+    if program_id is not None:
+        query = query.where(blasts.c.program_id == program_id)
+    return [Blast(**row._mapping) for row in connection.execute(query)]
+
+
+def tally(connection: sa.Connection, blast_id: int) -> Tally:
+    """Count a blast's deliveries by state, reason and verdict."""
+    query = (
+        sa.select(deliveries.c.state, deliveries.c.reason, deliveries.c.verdict, sa.func.count())
+        .where(deliveries.c.blast_id == blast_id)
+        .group_by(deliveries.c.state, deliveries.c.reason, deliveries.c.verdict)
+    )
+    result = Tally(states=dict.fromkeys(STATES, 0))
+    reasons = {"skipped": result.skipped_by_reason, "failed": result.failed_by_reason}
+    for state, reason, verdict, count in connection.execute(query):
+        result.states[state] += count
+        result.verdicts[verdict] = result.verdicts.get(verdict, 0) + count
+        if state in reasons:
+            by_reason = reasons[state]
+            by_reason[reason or "unknown"] = by_reason.get(reason or "unknown", 0) + count
+    return result
+
+
+def step(
+    connection: sa.Connection, blast_id: int, to: str, *, at: datetime, hold_reason: str | None = None
+) -> Blast:
+    """Take a blast to another state. Raises Refused where STEPS has no such step; staying put is no step."""
+    blast = get(connection, blast_id, lock_row=True)
+    if blast.state == to:
+        return blast
+    if to not in STEPS[blast.state]:
+        raise Refused(f"blast {blast_id} is {blast.state}: it cannot become {to}")
+    values: dict[str, Any] = {"state": to, "hold_reason": hold_reason if to == "held" else None}
+    if to == "running":
+        values["finished_at"] = None
+        if blast.started_at is None:
+            values["started_at"] = at
+    if to in ("finished", "cancelled"):
+        values["finished_at"] = at
+    connection.execute(blasts.update().where(blasts.c.id == blast_id).values(**values))
+    if to == "cancelled":
+        _skip_pending(connection, blast_id)
+    return get(connection, blast_id)
+
+
+def claim(
+    connection: sa.Connection, blast_id: int, *, worker: str, limit: int, lease_until: datetime, at: datetime
+) -> tuple[int, list[Claimed]]:
+    """Take up to `limit` due deliveries: state sending, under a lease, as one batch.
+
+    Returns the batch's id and its deliveries; (0, []) where nothing is due or the blast is not running.
+    A pass that another delivery is on its way to waits its turn, so that texts arrive in the order of
+    their blasts and an unsure delivery is cleared up before a newer text goes out.
+    """
+    if get(connection, blast_id, lock_row=connection.dialect.name == "postgresql").state != "running":
+        return 0, []
+    lock(connection, "claim")
+    other = deliveries.alias("other")
+    open_states = sa.text("other.state IN ('pending', 'sending')")  # spelled as the partial index spells it
+    unsure = sa.and_(
+        other.c.attempts > 0,
+        other.c.blast_id < blast_id,
+        other.c.blast_id.in_(sa.select(blasts.c.id).where(blasts.c.state == "running")),
+    )
+    busy = sa.exists().where(
+        other.c.pass_id == deliveries.c.pass_id,
+        other.c.id != deliveries.c.id,
+        open_states,
+        sa.or_(other.c.state == "sending", unsure),
+    )
+    ids = connection.scalars(
+        sa.select(deliveries.c.id)
+        .where(
+            deliveries.c.blast_id == blast_id,
+            deliveries.c.state == "pending",
+            deliveries.c.due_at <= at,
+            ~busy,
+        )
+        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not ids:
+        return 0, []
+    batch_id: int = connection.execute(
+        batches.insert().values(
+            blast_id=blast_id, worker=worker, claimed_at=at, size=len(ids), accepted=0, failed=0, returned=0
+        )
+    ).inserted_primary_key[0]
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == "pending")
+        .values(
+            state="sending", lease_until=lease_until, batch_id=batch_id, attempts=deliveries.c.attempts + 1
+        )
+    )
+    return batch_id, _claimed(connection, batch_id)
+
+
+def settle(
+    connection: sa.Connection,
+    blast_id: int,
+    batch_id: int,
+    settlements: Sequence[Settlement],
+    *,
+    at: datetime,
+) -> int:
+    """Write how deliveries of a batch ended; returns how many were no longer this batch's to settle.
+
+    A delivery whose lease has run out and was taken back is left alone. In a cancelled blast nothing
+    becomes pending again.
+    """
+    cancelled = get(connection, blast_id).state == "cancelled"
+    still_ours = set(
+        connection.scalars(
+            sa.select(deliveries.c.id)
+            .where(deliveries.c.batch_id == batch_id, deliveries.c.state == "sending")
+            .with_for_update()
+        )
+    )
+    ours = [_in_cancelled(s) if cancelled else s for s in settlements if s.delivery_id in still_ours]
+    if not ours:
+        return len(settlements)
+    _write_deliveries(connection, batch_id, ours, at)
+    _write_attempts(connection, batch_id, ours, at)
+    _write_passes(connection, ours, at)
+    done = {state: sum(s.state == state for s in ours) for state in ("accepted", "failed", "pending")}
+    connection.execute(
+        batches.update()
+        .where(batches.c.id == batch_id)
+        .values(
+            accepted=batches.c.accepted + done["accepted"],
+            failed=batches.c.failed + done["failed"],
+            returned=batches.c.returned + done["pending"],
+            settled_at=at if len(still_ours) == len(ours) else None,
+        )
+    )
+    return len(settlements) - len(ours)
+
+
+def renew(connection: sa.Connection, batch_ids: Sequence[int], *, lease_until: datetime) -> None:
+    """Keep the leases of deliveries that are still on their way."""
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.batch_id.in_(batch_ids), deliveries.c.state == "sending")
+        .values(lease_until=lease_until)
+    )
+
+
+def next_due(connection: sa.Connection, blast_id: int) -> datetime | None:
+    """When the blast's next pending delivery is due; None where nothing is pending."""
+    query = sa.select(sa.func.min(deliveries.c.due_at)).where(
+        deliveries.c.blast_id == blast_id, deliveries.c.state == "pending"
+    )
+    moment: datetime | None = connection.execute(query).scalar()
+    return moment
+
+
+def finish_if_done(connection: sa.Connection, blast_id: int, *, at: datetime) -> bool:
+    """Finish a running blast with nothing pending or sending. True where this call did it."""
+    open_one = sa.exists().where(
+        deliveries.c.blast_id == blast_id, deliveries.c.state.in_(("pending", "sending"))
+    )
+    done = connection.execute(
+        blasts.update()
+        .where(blasts.c.id == blast_id, blasts.c.state == "running", ~open_one)
+        .values(state="finished", finished_at=at)
+    )
+    return done.rowcount > 0
+
+
+def release_expired(connection: sa.Connection, account: str, *, at: datetime) -> int:
+    """Take back deliveries whose lease ran out: their worker is dead or stuck. Returns how many.
+
+    Whether they arrived is unknown. They become due at once, and the channel looks before it repeats;
+    in a cancelled blast they end as failed, since nobody will look any more.
+    """
+    blast_of = sa.select(blasts.c.id).where(blasts.c.account == account)
+    expired = sa.and_(deliveries.c.state == "sending", deliveries.c.lease_until <= at)
+    cancelled = sa.select(blasts.c.id).where(blasts.c.account == account, blasts.c.state == "cancelled")
+    ended = connection.execute(
+        deliveries.update()
+        .where(expired, deliveries.c.blast_id.in_(cancelled))
+        .values(
+            state="failed",
+            reason="unknown",
+            detail="in flight when its worker died, and the blast was cancelled before anyone could look",
+            lease_until=None,
+            due_at=None,
+        )
+    ).rowcount
+    returned = connection.execute(
+        deliveries.update()
+        .where(expired, deliveries.c.blast_id.in_(blast_of))
+        .values(state="pending", lease_until=None, due_at=at)
+    ).rowcount
+    return ended + returned
+
+
+def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list[int]:
+    """Running blasts of an account that have something due."""
+    due = sa.exists().where(
+        deliveries.c.blast_id == blasts.c.id, deliveries.c.state == "pending", deliveries.c.due_at <= at
+    )
+    query = sa.select(blasts.c.id).where(blasts.c.account == account, blasts.c.state == "running", due)
+    return list(connection.scalars(query.order_by(blasts.c.id)))
+
+
+def running_blasts(connection: sa.Connection, account: str) -> list[int]:
+    """Running blasts of an account."""
+    query = sa.select(blasts.c.id).where(blasts.c.account == account, blasts.c.state == "running")
+    return list(connection.scalars(query.order_by(blasts.c.id)))
+
+
+def retry(
+    connection: sa.Connection,
+    blast_id: int,
+    *,
+    batch_id: int | None = None,
+    reason: str | None = None,
+    at: datetime,
+) -> int:
+    """Make failed deliveries pending again, with their tries counted anew. Returns how many.
+
+    Only failed ones, never what was accepted. A finished blast runs again.
+    """
+    blast = get(connection, blast_id, lock_row=True)
+    if blast.state == "cancelled":
+        raise Refused(f"blast {blast_id} was cancelled: plan a new one")
+    if blast.state in ("planned", "scheduled", "missed"):
+        raise Refused(f"blast {blast_id} is {blast.state}: nothing of it has failed yet")
+    query = deliveries.update().where(failed_where(blast_id, batch_id=batch_id, reason=reason))
+    count = connection.execute(
+        query.values(
+            state="pending",
+            reason=None,
+            detail=None,
+            code=None,
+            due_at=at,
+            attempts_forgiven=deliveries.c.attempts,
+        )
+    ).rowcount
+    if count and blast.state == "finished":
+        step(connection, blast_id, "running", at=at)
+    return count
+
+
+def failed_where(
+    blast_id: int, *, batch_id: int | None = None, reason: str | None = None
+) -> sa.ColumnElement[bool]:
+    """Which deliveries a retry with these choices takes up."""
+    condition = sa.and_(deliveries.c.blast_id == blast_id, deliveries.c.state == "failed")
+    if batch_id is not None:
+        condition = sa.and_(condition, deliveries.c.batch_id == batch_id)
+    if reason is not None:
+        condition = sa.and_(condition, deliveries.c.reason == reason)
+    return condition
+
+
+def _skip_pending(connection: sa.Connection, blast_id: int) -> None:
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.blast_id == blast_id, deliveries.c.state == "pending")
+        .values(
+            state="skipped", reason="cancelled", detail="the blast was cancelled before its turn", due_at=None
+        )
+    )
+
+
+def _claimed(connection: sa.Connection, batch_id: int) -> list[Claimed]:
+    query = (
+        sa.select(
+            deliveries.c.id,
+            deliveries.c.pass_id,
+            (deliveries.c.attempts - deliveries.c.attempts_forgiven).label("attempts"),
+            sa.func.coalesce(deliveries.c.text, blasts.c.text).label("text"),
+            blasts.c.program_id,
+            programs.c.kind,
+            passes.c.provider_id,
+            members.c.external_id,
+            sa.func.coalesce(members.c.tier_id, "").label("tier_id"),
+            passes.c.keys,
+        )
+        .join(blasts, blasts.c.id == deliveries.c.blast_id)
+        .join(programs, programs.c.id == blasts.c.program_id)
+        .join(passes, passes.c.id == deliveries.c.pass_id)
+        .join(members, members.c.id == passes.c.member_id)
+        .where(deliveries.c.batch_id == batch_id, deliveries.c.state == "sending")
+        .order_by(deliveries.c.id)
+    )
+    return [Claimed(*row) for row in connection.execute(query)]
+
+
+def _in_cancelled(settlement: Settlement) -> Settlement:
+    if settlement.state != "pending":
+        return settlement
+    unsure = settlement.outcome == "unknown"
+    return Settlement(
+        delivery_id=settlement.delivery_id,
+        pass_id=settlement.pass_id,
+        state="failed" if unsure else "skipped",
+        outcome=settlement.outcome,
+        reason="unknown" if unsure else "cancelled",
+        detail=settlement.detail if unsure else "the blast was cancelled before its turn",
+        code=settlement.code,
+    )
+
+
+def _write_deliveries(
+    connection: sa.Connection, batch_id: int, settlements: Iterable[Settlement], at: datetime
+) -> None:
+    connection.execute(
+        deliveries.update()
+        .where(
+            deliveries.c.id == sa.bindparam("delivery_id"),
+            deliveries.c.batch_id == batch_id,
+            deliveries.c.state == "sending",
+        )
+        .values(
+            state=sa.bindparam("to"),
+            reason=sa.bindparam("why"),
+            detail=sa.bindparam("words"),
+            code=sa.bindparam("provider_code"),
+            due_at=sa.bindparam("due"),
+            accepted_at=sa.bindparam("accepted"),
+            attempts=deliveries.c.attempts - sa.bindparam("uncounted", type_=sa.Integer),
+            lease_until=None,
+        ),
+        [
+            {
+                "delivery_id": s.delivery_id,
+                "to": s.state,
+                "why": s.reason,
+                "words": s.detail,
+                "provider_code": s.code,
+                "due": s.due_at if s.state == "pending" else None,
+                "accepted": at if s.state == "accepted" else None,
+                "uncounted": 0 if s.counts else 1,
+            }
+            for s in settlements
+        ],
+    )
+
+
+def _write_attempts(
+    connection: sa.Connection, batch_id: int, settlements: Iterable[Settlement], at: datetime
+) -> None:
+    rows = [
+        {
+            "delivery_id": s.delivery_id,
+            "batch_id": batch_id,
+            "at": at,
+            "outcome": s.outcome,
+            "reason": s.reason,
+            "detail": s.detail,
+            "code": s.code,
+        }
+        for s in settlements
+        if s.counts and s.state != "accepted"
+    ]
+    if rows:
+        connection.execute(attempts.insert(), rows)
+
+
+def _write_passes(connection: sa.Connection, settlements: Sequence[Settlement], at: datetime) -> None:
+    shown = [{"pass": s.pass_id, "shown": s.shown_text} for s in settlements if s.shown_text is not None]
+    if shown:
+        connection.execute(
+            passes.update()
+            .where(passes.c.id == sa.bindparam("pass"))
+            .values(shown_text=sa.bindparam("shown"), shown_at=at),
+            shown,
+        )
+    learnt = [{"pass": s.pass_id, "learnt": s.pass_status} for s in settlements if s.pass_status is not None]
+    if learnt:
+        connection.execute(
+            passes.update().where(passes.c.id == sa.bindparam("pass")).values(status=sa.bindparam("learnt")),
+            learnt,
+        )
+    opted_out = [s.pass_id for s in settlements if s.opted_out]
+    if opted_out:
+        holders = sa.select(passes.c.member_id).where(passes.c.id.in_(opted_out))
+        connection.execute(members.update().where(members.c.id.in_(holders)).values(opted_out=True))
+
+
+def as_json(blast: Blast, figures: Tally) -> dict[str, Any]:
+    """A blast as the commands print it."""
+    return {
+        "id": blast.id,
+        "program": blast.program_id,
+        "name": blast.name,
+        "text": blast.text,
+        "audience": blast.audience,
+        "state": blast.state,
+        "hold_reason": blast.hold_reason,
+        "account": blast.account,
+        "counts": figures.counts,
+        "skipped_by_reason": figures.skipped_by_reason,
+        "failed_by_reason": figures.failed_by_reason,
+        "verdicts": figures.verdicts,
+        "rate_per_second": blast.rate_per_second,
+        "hash": blast.plan_hash,
+        "planned_at": rfc3339(blast.planned_at),
+        "started_at": rfc3339(blast.started_at),
+        "finished_at": rfc3339(blast.finished_at),
+    }

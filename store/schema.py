@@ -1,0 +1,257 @@
+"""The tables. Names are the field's own words; docs/schema.md is not needed beside this file.
+
+Conventions: `id` is ours, `provider_id` is the provider's. Moments are UTC. A row of `deliveries`
+exists once per (blast, pass): the database itself refuses a second.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from store.times import Moment
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+Json = sa.JSON().with_variant(JSONB, "postgresql")
+
+programs = sa.Table(
+    "programs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, doc="the provider's id; `flights` for boarding records"),
+    sa.Column("account", sa.Text, nullable=False, doc="live | rehearsal: whose credentials can send to it"),
+    sa.Column("kind", sa.Text, nullable=False, doc="membership | coupon | ticket | flight"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", Json, nullable=False, doc="the provider's status words, an array"),
+    sa.Column("time_zone", sa.Text),
+    sa.Column("message_field", sa.Text, doc="the field whose texts were read at the last sync"),
+    sa.Column("synced_at", Moment, doc="end of the last whole sync"),
+)
+
+tiers = sa.Table(
+    "tiers",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True, doc="tier, offer or ticket type, as the provider calls it"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("template_id", sa.Text),
+    sa.Column(
+        "message_field_state",
+        sa.Text,
+        nullable=False,
+        doc="ok | no_field | no_change_message | no_placeholder | unknown: can its design alert?",
+    ),
+)
+
+members = sa.Table(
+    "members",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("external_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("email", sa.Text),
+    sa.Column("phone", sa.Text),
+    sa.Column("tier_id", sa.Text),
+    sa.Column("points", sa.Float(53)),
+    sa.Column("secondary_points", sa.Float(53)),
+    sa.Column("tier_points", sa.BigInteger),
+    sa.Column("birthday", sa.Date),
+    sa.Column("locale", sa.Text),
+    sa.Column("time_zone", sa.Text),
+    sa.Column(
+        "status", sa.Text, nullable=False, doc="the provider's word: ENROLLED, ACTIVE, EXPIRED, DELETED ..."
+    ),
+    sa.Column("opted_out", sa.Boolean, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("created_at", Moment),
+    sa.Column("updated_at", Moment),
+    sa.Column("imported", Json, nullable=False, doc="attributes from files; a sync leaves them alone"),
+    sa.Column("attributes", Json, nullable=False, doc="imported ones overlaid with the pass's own free data"),
+    sa.Column("synced_at", Moment, doc="when a sync last saw it"),
+    sa.UniqueConstraint("program_id", "external_id"),
+    sa.Index(None, "program_id", "name"),
+)
+
+passes = sa.Table(
+    "passes",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("channel", sa.Text, nullable=False, doc="passkit (apple and google come with direct issue)"),
+    sa.Column(
+        "provider_id", sa.Text, nullable=False, doc="the pass's id at the provider, or its key fields as text"
+    ),
+    sa.Column("keys", Json, nullable=False, doc="key fields of a boarding record; {} elsewhere"),
+    sa.Column(
+        "status",
+        sa.Text,
+        nullable=False,
+        doc="issued | installed | uninstalled | invalidated | gone | unknown",
+    ),
+    sa.Column(
+        "wallets", Json, nullable=False, doc='array of "apple", "google", "other"; empty where not known'
+    ),
+    sa.Column("installed_at", Moment),
+    sa.Column("shown_text", sa.Text, doc="the message field's present value, as far as we know"),
+    sa.Column("shown_at", Moment, doc="when we put it there"),
+    sa.UniqueConstraint("program_id", "channel", "provider_id"),
+    sa.Index(None, "member_id"),
+)
+
+audiences = sa.Table(
+    "audiences",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, doc="all | where | file"),
+    sa.Column("expression", sa.Text, doc="the predicate of kind `where`; the file's name of kind `file`"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.UniqueConstraint("program_id", "name"),
+)
+
+audience_members = sa.Table(
+    "audience_members",
+    metadata,
+    sa.Column("audience_id", sa.ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
+)
+
+blasts = sa.Table(
+    "blasts",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False, doc="live | rehearsal, as its program's at the plan"),
+    sa.Column("program_id", sa.ForeignKey("programs.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column(
+        "message_key", sa.Text, nullable=False, doc="key in the pass's free data that carries the text"
+    ),
+    sa.Column("audience", sa.Text, nullable=False, doc="in words: who was meant"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("hold_reason", sa.Text),
+    sa.Column("rate_per_second", sa.Float(53), doc="a limit of its own under the account's"),
+    sa.Column("plan_hash", sa.Text, nullable=False),
+    sa.Column("planned_at", Moment, nullable=False),
+    sa.Column("started_at", Moment),
+    sa.Column("finished_at", Moment),
+    sa.Index(None, "state"),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("blast_id", sa.ForeignKey("blasts.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("claimed_at", Moment, nullable=False),
+    sa.Column("settled_at", Moment, doc="when its last delivery was settled"),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("accepted", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("returned", sa.Integer, nullable=False, doc="back to pending: to be tried again"),
+    sa.Index(None, "blast_id"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("blast_id", sa.ForeignKey("blasts.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("pass_id", sa.ForeignKey("passes.id"), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("detail", sa.Text, doc="the reason in plain words"),
+    sa.Column("code", sa.Text, doc="the provider's own code"),
+    sa.Column(
+        "verdict", sa.Text, nullable=False, doc="what the phone will do: alert | silent | nothing | unproven"
+    ),
+    sa.Column("text", sa.Text, doc="rendered for this member; NULL: the blast's text as it stands"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempts_forgiven", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", Moment),
+    sa.Column("lease_until", Moment),
+    sa.Column("batch_id", BigId),
+    sa.Column("accepted_at", Moment),
+    sa.UniqueConstraint("blast_id", "pass_id"),
+    sa.Index(None, "blast_id", "state", "due_at"),
+    sa.Index("ix_deliveries_batch_id", "batch_id"),
+    sa.Index(
+        "ix_deliveries_open_pass",
+        "pass_id",
+        sqlite_where=sa.text("state IN ('pending', 'sending')"),
+        postgresql_where=sa.text("state IN ('pending', 'sending')"),
+    ),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("batch_id", BigId, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("code", sa.Text),
+    sa.Index(None, "delivery_id"),
+)
+"""Tries that did not end accepted; the one that did is the delivery's own row."""
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, doc="host:pid:nonce"),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+)
+
+pacers = sa.Table(
+    "pacers",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True, doc="`account:live`, `blast:7`"),
+    sa.Column(
+        "state",
+        Json,
+        nullable=False,
+        doc="who holds how many of the slots of one second; see jobs/engine/pace.py",
+    ),
+)
+
+syncs = sa.Table(
+    "syncs",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("offset", sa.Integer, nullable=False, doc="records read so far; where a broken sync goes on"),
+)
+"""Syncs under way or broken off; a finished one leaves no row."""
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("details", Json, nullable=False),
+    sa.Column("previous_hash", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)

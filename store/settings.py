@@ -1,0 +1,330 @@
+"""Settings: one file, the environment, and flags; every setting is declared here, once.
+
+Precedence: flag (`--set passkit.concurrency=8`) > environment (`PASSBELL_PASSKIT__CONCURRENCY`) >
+`passbell.toml` in the home folder > default. A key that does not exist is refused with the file or
+variable it stands in and the nearest key that does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from store.errors import PassbellError, UsageError
+
+FILE_NAME = "passbell.toml"
+PREFIX = "PASSBELL_"
+HOME_VARIABLE = "PASSBELL_HOME"
+
+_file: ContextVar[Path] = ContextVar("_file")
+
+
+class Section(BaseModel):
+    """A table of the settings file. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class StoreSettings(Section):
+    """Where the ledger is kept."""
+
+    url: str = ""
+    """`sqlite:///path/file.db` or `postgresql://user:password@host/name`; empty: `passbell.db` in the home"""
+
+
+class QueueSettings(Section):
+    """The queue that wakes workers. It is never the record: losing it loses nothing."""
+
+    url: str = ""
+    """`sqlite:///path`, `redis://host:port/0` or `postgresql://...`; empty: `queue.db` in the home."""
+    secret: SecretStr | None = None
+    """Signs queue messages; the same on all machines that share a queue. Empty: made once, in the home."""
+
+
+class PassKitSettings(Section):
+    """The PassKit account. Without a key everything is a rehearsal."""
+
+    base_url: str = "pub1"
+    """`pub1` (EU, Asia), `pub2` (USA), or a URL. The region belongs to the account."""
+    api_key: str = ""
+    """The API key; it travels as the token's `uid`. Empty: rehearsal."""
+    api_secret: SecretStr = SecretStr("")
+    """The API secret; it signs each request's token and is shown nowhere."""
+    rate_per_second: float = Field(default=50, gt=0, le=10_000)
+    """Requests in any one second, over all workers together. A message takes two: a read and a write."""
+    concurrency: int = Field(default=16, ge=1, le=512)
+    """Requests in flight at once in one worker process."""
+    timeout_seconds: float = Field(default=10, gt=0, le=120)
+    """How long one request may take."""
+    message_field: str = Field(default="meta.latestOffer", pattern=r"^meta\.[A-Za-z0-9_-]{1,64}$")
+    """The template's field that carries the message; its changeMessage must contain `%@`."""
+    page_size: int = Field(default=500, ge=1, le=5_000)
+    """Records asked for in one page of a sync."""
+
+
+class EngineSettings(Section):
+    """How a blast is sent."""
+
+    batch_size: int = Field(default=50, ge=1, le=1_000)
+    """Deliveries that one worker claims together."""
+    lease_seconds: float = Field(default=60, ge=2, le=3_600)
+    """How long a claim holds; after a crash its deliveries wait this long before they are taken up again."""
+    max_attempts: int = Field(default=6, ge=1, le=50)
+    """Tries before a delivery counts as failed; an operator's `retry` starts the count anew."""
+    backoff_seconds: float = Field(default=1, ge=0.01, le=600)
+    """Wait before the second try; it doubles with each further one, with jitter."""
+    backoff_ceiling_seconds: float = Field(default=60, ge=0.01, le=3_600)
+    """The longest wait between two tries, except where a provider asks for more."""
+
+
+class RehearsalSettings(Section):
+    """The stand-in PassKit that answers while no key is set."""
+
+    port: int = Field(default=8765, ge=1, le=65_535)
+    """Port on 127.0.0.1."""
+    members: int = Field(default=5_000, ge=1, le=1_000_000)
+    """Members of its first program."""
+    seed: int = 1
+    """The same seed makes the same members."""
+
+
+class ConsoleSettings(Section):
+    """The screens."""
+
+    theme: str = "textual-dark"
+    """A theme's name, as the command palette lists them."""
+    start_worker: bool = True
+    """Start a worker as a child when none is alive; it ends with the console once its batch is done."""
+    type_count_from: int = Field(default=100, ge=1)
+    """From this many passes on, a launch asks to type the count."""
+
+
+class Settings(BaseSettings):
+    """All settings, read once at start. `home` is the folder that holds the file and the databases."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", hide_input_in_errors=True
+    )
+
+    store: StoreSettings = StoreSettings()
+    queue: QueueSettings = QueueSettings()
+    passkit: PassKitSettings = PassKitSettings()
+    engine: EngineSettings = EngineSettings()
+    rehearsal: RehearsalSettings = RehearsalSettings()
+    console: ConsoleSettings = ConsoleSettings()
+
+    _home: Path = PrivateAttr(default_factory=Path)
+    _flags: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags (given at init), then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _file.get())
+
+    @property
+    def home(self) -> Path:
+        """The folder of this installation, 0700."""
+        return self._home
+
+    @property
+    def live(self) -> bool:
+        """True where a PassKit key is set: messages reach real phones."""
+        return bool(self.passkit.api_key)
+
+    @property
+    def account(self) -> Literal["live", "rehearsal"]:
+        """Which set of credentials programs and blasts belong to; a worker sends for its own only."""
+        return "live" if self.live else "rehearsal"
+
+    @property
+    def mode(self) -> Literal["LIVE", "REHEARSAL"]:
+        """The word that every screen and command shows."""
+        return "LIVE" if self.live else "REHEARSAL"
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL with its default filled in."""
+        return self.store.url or f"sqlite:///{self._home / 'passbell.db'}"
+
+    @property
+    def queue_url(self) -> str:
+        """The queue's URL with its default filled in."""
+        return self.queue.url or f"sqlite:///{self._home / 'queue.db'}"
+
+    @property
+    def message_key(self) -> str:
+        """The key in a pass's free data that carries the message: the field without `meta.`."""
+        return self.passkit.message_field.removeprefix("meta.")
+
+    def queue_secret(self) -> str:
+        """The secret that signs queue messages: the setting, or one made once and kept 0600 in the home."""
+        if self.queue.secret is not None and self.queue.secret.get_secret_value():
+            return self.queue.secret.get_secret_value()
+        path = self._home / "queue.secret"
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise PassbellError(f"cannot write {path}: {error.strerror}") from None
+        return path.read_text()
+
+
+def default_home() -> Path:
+    """`PASSBELL_HOME`, or the user's data folder."""
+    if named := os.environ.get(HOME_VARIABLE):
+        return Path(named).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("passbell")
+
+
+def load(home: Path | None = None, flags: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    `flags` maps dotted keys to their text (`{"passkit.concurrency": "8"}`). The home folder is made
+    (0700) if it is missing. Raises UsageError naming file, variable or flag, key and nearest key.
+    """
+    home = (home or default_home()).absolute()
+    make_private(home)
+    file = home / FILE_NAME
+    layers = [
+        ("--set", _nest(dict(flags or {}))),
+        ("the environment", _nest(_environment())),
+        (str(file), _read_file(file)),
+    ]
+    for where, layer in layers:
+        _refuse_unknown(where, layer)
+    token = _file.set(file)
+    try:
+        settings = Settings(**layers[0][1])
+    except ValidationError as error:
+        raise UsageError(_explain(error, layers)) from None
+    finally:
+        _file.reset(token)
+    settings._home = home
+    settings._flags = dict(flags or {})
+    if settings.live and not settings.passkit.api_secret.get_secret_value():
+        raise UsageError(
+            "passkit.api_key is set but passkit.api_secret is not: set both, or neither to rehearse"
+        )
+    return settings
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The flags as variables, so that a child process runs with the same settings."""
+    return {_spell(key, "the environment"): value for key, value in settings._flags.items()}
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder if it is missing and keep it to its owner (0700)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise PassbellError(f"cannot use the home folder {folder}: {error.strerror}") from None
+
+
+def keys() -> Iterator[tuple[str, type[Section], str]]:
+    """Every setting as (dotted key, its section, its name), in the order of declaration."""
+    for section_name, section in _sections().items():
+        for name in section.model_fields:
+            yield f"{section_name}.{name}", section, name
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML: {_without_values(str(error))}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+
+
+def _without_values(message: str) -> str:
+    """A decoder's message may quote what it choked on, which may be a secret: keep only the place."""
+    place = re.search(r"\(at [^)]*\)|position \d+", message)
+    return f"syntax error {place.group(0)}" if place else "syntax error"
+
+
+def _environment() -> dict[str, str]:
+    found = {}
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX) and name != HOME_VARIABLE:
+            found[name.removeprefix(PREFIX).lower().replace("__", ".")] = value
+    return found
+
+
+def _nest(flat: Mapping[str, str]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        section, _, name = key.partition(".")
+        table = nested.setdefault(section, {})
+        if not name or not isinstance(table, dict):
+            nested[section] = value
+        else:
+            table[name] = value
+    return nested
+
+
+def _refuse_unknown(where: str, layer: Mapping[str, Any]) -> None:
+    known = [key for key, _, _ in keys()]
+    sections = _sections()
+    for section, table in layer.items():
+        if section in sections and not isinstance(table, Mapping):
+            raise UsageError(
+                f"{where}: `{section}` is a table, such as [{section}] with a line for each setting"
+            )
+        names = [f"{section}.{name}" for name in table] if isinstance(table, Mapping) else [section]
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                hint = f"; did you mean `{_spell(near[0], where)}`?" if near else ""
+                raise UsageError(f"{where}: there is no setting `{_spell(name, where)}`{hint}")
+
+
+def _spell(key: str, where: str) -> str:
+    """A key as it is written in the place it stands in."""
+    return PREFIX + key.upper().replace(".", "__") if where == "the environment" else key
+
+
+def _explain(error: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    section, _, name = key.partition(".")
+    where = next((where for where, layer in layers if name in layer.get(section, {})), "settings")
+    return f"{where}: `{_spell(key, where)}` is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}"
