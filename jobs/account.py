@@ -1,0 +1,40 @@
+"""Which PassKit we talk to: the real one with a key, the stand-in without."""
+
+from __future__ import annotations
+
+from jobs.channels import passkit_http
+from jobs.channels.base import Channel, Pace
+from jobs.channels.passkit import PassKitChannel
+from jobs.channels.passkit_api import PassKit
+from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
+from store.settings import Settings
+
+
+def credentials(settings: Settings) -> passkit_http.Account:
+    """Host, key and secret of the account in force. Without a key, the stand-in's, started if need be."""
+    passkit = settings.passkit
+    if settings.live:
+        base_url, key, secret = (
+            passkit_http.host(passkit.base_url),
+            passkit.api_key,
+            passkit.api_secret.get_secret_value(),
+        )
+    else:
+        base_url, key, secret = standing.address(settings), REHEARSAL_KEY, REHEARSAL_SECRET
+    return passkit_http.Account(
+        base_url=base_url,
+        api_key=key,
+        api_secret=secret,
+        timeout=passkit.timeout_seconds,
+        concurrency=passkit.concurrency,
+    )
+
+
+def open_client(settings: Settings, pace: Pace | None = None) -> PassKit:
+    """A client for reading: sync and doctor."""
+    return PassKit(credentials(settings), pace=pace) if pace else PassKit(credentials(settings))
+
+
+def open_channel(settings: Settings, pace: Pace) -> Channel:
+    """The channel that a worker sends through."""
+    return PassKitChannel(open_client(settings, pace))

@@ -1,0 +1,320 @@
+"""The pacer: the one place that decides when a request may leave.
+
+A limit of `rate` requests a second is `rate` slots. A slot is taken before a request leaves and is free
+again one second after its answer came. Whatever the network does in between, the request reached the
+provider somewhere between the two; so no window of one second, wherever it begins, can hold more
+requests than there are slots. What this costs is the time of an answer: at 20 ms, 2 % of the rate.
+
+The slots live in one row of the store, shared by all workers. A worker takes those that will be free
+within the next moments, together with giving back what it has used, in one short transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobs.channels.base import Withdrawn
+from store.database import Database, StoreUnavailable, clock, lock, upsert
+from store.schema import pacers
+
+AHEAD = 0.3
+"""Seconds: slots that become free this soon are taken already now."""
+REFILL = 0.1
+"""Seconds between two visits to the store while requests are waiting."""
+IDLE = 0.5
+"""Seconds after which a slot that nobody used is given back."""
+LATE = 1.5
+"""Seconds after its moment at which a slot in hand is too old to be used, and is given back."""
+GRAIN = 0.004
+"""Seconds: slots that become free within one grain are kept as one entry."""
+
+
+@dataclass(slots=True)
+class Slots:
+    """The shared state of one limit; times are seconds on the store's clock.
+
+    free  [moment, count]: so many slots are free from that moment on
+    held  holder -> [until, count]: so many are in a worker's hands; past `until` it must be dead
+    debt  slots to be dropped as they come back, since the rate was lowered
+    """
+
+    free: list[list[float]] = field(default_factory=list)
+    held: dict[str, list[list[float]]] = field(default_factory=dict)
+    debt: int = 0
+
+    def total(self) -> int:
+        """All slots there are, wherever they are now, less the debt."""
+        held = sum(count for rows in self.held.values() for _, count in rows)
+        return int(sum(count for _, count in self.free) + held) - self.debt
+
+    def adjust(self, rate: float, now: float, longest_hold: float) -> None:
+        """Bring the number of slots to the rate, and take back what dead workers held.
+
+        Moments from a clock that has been set back (a reboot) lie too far ahead: they are pulled in.
+        """
+        window = seconds_per_slot(rate)
+        for entry in self.free:
+            entry[0] = min(entry[0], now + window)
+        for holder, rows in list(self.held.items()):
+            for row in rows:
+                row[0] = min(row[0], now + longest_hold)
+            lost = sum(count for until, count in rows if until <= now)
+            self._keep(holder, [row for row in rows if row[0] > now])
+            self.add(now + window, int(lost))
+        missing = slots_of(rate) - self.total()
+        forgiven = min(max(missing, 0), self.debt)
+        self.debt -= forgiven
+        for number in range(missing - forgiven):
+            self.add(now + window * number / max(missing, 1), 1)
+        self._drop(-missing)
+
+    def take(self, holder: str, want: int, now: float, until: float) -> list[float]:
+        """Up to `want` slots that are free soon, as the moments from which each may be used."""
+        taken: list[float] = []
+        for entry in sorted(self.free):
+            if len(taken) == want or entry[0] > now + AHEAD:
+                break
+            count = min(int(entry[1]), want - len(taken))
+            taken.extend([entry[0]] * count)
+            entry[1] -= count
+        self.free = [entry for entry in self.free if entry[1] > 0]
+        if taken:
+            self.held.setdefault(holder, []).append([until, len(taken)])
+        return taken
+
+    def give_back(self, holder: str, moments: list[float]) -> None:
+        """Slots that the holder no longer has, each with the moment from which it is free.
+
+        Those that were taken from the holder meanwhile (it was thought dead) are not given twice.
+        """
+        count = len(moments)
+        rows = []
+        for until, held in sorted(self.held.get(holder, [])):
+            used = min(count, int(held))
+            count -= used
+            rows.append([until, held - used])
+        self._keep(holder, [row for row in rows if row[1] > 0])
+        for moment in sorted(moments, reverse=True)[: len(moments) - count]:
+            if self.debt:
+                self.debt -= 1
+            else:
+                self.add(moment, 1)
+
+    def add(self, moment: float, count: int) -> None:
+        """So many slots more, free from that moment on."""
+        if count <= 0:
+            return
+        moment = math.ceil(moment / GRAIN) * GRAIN
+        for entry in reversed(self.free):
+            if abs(entry[0] - moment) < GRAIN / 2:
+                entry[1] += count
+                return
+        self.free.append([moment, count])
+
+    def _drop(self, surplus: int) -> None:
+        """Too many slots: those free the soonest go first, the rest as they come back."""
+        for entry in sorted(self.free):
+            if surplus <= 0:
+                break
+            count = min(int(entry[1]), surplus)
+            entry[1] -= count
+            surplus -= count
+        self.free = [entry for entry in self.free if entry[1] > 0]
+        self.debt += max(surplus, 0)
+
+    def _keep(self, holder: str, rows: list[list[float]]) -> None:
+        if rows:
+            self.held[holder] = rows
+        else:
+            self.held.pop(holder, None)
+
+
+def slots_of(rate: float) -> int:
+    """How many requests one window may hold: whole ones only, at least one."""
+    return max(1, math.floor(rate))
+
+
+def seconds_per_slot(rate: float) -> float:
+    """The window: one second, or longer where the rate is below one a second."""
+    return 1.0 if rate >= 1 else 1.0 / rate
+
+
+class Pacer:
+    """One worker's hand on one limit. Used from one event loop.
+
+    `rate` may be changed at any time; it takes effect with the next visit to the store, on every worker
+    that is told the same rate. `timeout` is the longest that a request may take, in seconds; a slot that
+    stays away longer than that can explain is counted as a dead worker's last request.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        holder: str,
+        rate: float,
+        *,
+        timeout: float,
+        run: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread,
+    ) -> None:
+        self.rate = rate
+        self._database = database
+        self._name = name
+        self._holder = holder
+        self._longest_hold = timeout + AHEAD + LATE + 2
+        self._run = run
+        self._waiting: deque[tuple[asyncio.Future[float], object]] = deque()
+        self._slots: list[float] = []
+        self._returns: list[float] = []
+        self._closed_until = 0.0
+        self._visits: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @asynccontextmanager
+    async def slot(self, sender: object = None) -> AsyncIterator[None]:
+        """Wait for a slot; the block is the request. The slot is free again a second after the block.
+
+        Raises Withdrawn where `withdraw` is called for this sender meanwhile.
+        """
+        await self._acquire(sender)
+        try:
+            yield
+        finally:
+            self._returns.append(time.monotonic() + seconds_per_slot(self.rate))
+
+    def rest(self, seconds: float) -> None:
+        """Let nothing leave for so long, since the provider asked for it."""
+        self._closed_until = max(self._closed_until, time.monotonic() + seconds)
+
+    def withdraw(self, sender: object) -> None:
+        """Let this sender's waiting requests go away without a slot."""
+        for future, of in self._waiting:
+            if of is sender and not future.done():
+                future.set_exception(Withdrawn())
+        self._waiting = deque(entry for entry in self._waiting if entry[1] is not sender)
+
+    async def close(self) -> None:
+        """Give everything back. No request may be under way."""
+        self._closing = True
+        if self._visits is not None:
+            await self._visits
+        self._returns.extend(self._slots)
+        self._slots.clear()
+        if self._returns:
+            await self._visit(0)
+
+    async def _acquire(self, sender: object) -> None:
+        while True:
+            await _sleep_until(self._closed_until)
+            moment = await self._next_slot(sender)
+            try:
+                await _sleep_until(moment)
+            except asyncio.CancelledError:
+                self._returns.append(moment)
+                raise
+            now = time.monotonic()
+            if now <= moment + LATE and now >= self._closed_until:
+                return
+            self._returns.append(moment)
+
+    async def _next_slot(self, sender: object) -> float:
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._waiting.append((future, sender))
+        self._hand_out()
+        if self._visits is None or self._visits.done():
+            self._visits = asyncio.create_task(self._keep_visiting())
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._abandon(future)
+            raise
+
+    def _abandon(self, future: asyncio.Future[float]) -> None:
+        self._waiting = deque(entry for entry in self._waiting if entry[0] is not future)
+        if future.done() and not future.cancelled() and future.exception() is None:
+            self._returns.append(future.result())
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._slots:
+            future, _ = self._waiting.popleft()
+            if not future.done():
+                future.set_result(heapq.heappop(self._slots))
+
+    async def _keep_visiting(self) -> None:
+        """Visit the store while requests wait or slots are out, then rest until the next request."""
+        idle_since = time.monotonic()
+        while not self._closing:
+            now = time.monotonic()
+            if self._waiting:
+                idle_since = now
+            elif now - idle_since > IDLE:
+                self._returns.extend(self._slots)
+                self._slots.clear()
+                if not self._returns:
+                    return
+            await self._try_visit()
+            await asyncio.sleep(REFILL)
+
+    async def _try_visit(self) -> None:
+        """A store that cannot be reached only makes the requests wait; the worker's ticker reports it."""
+        want = len(self._waiting)
+        if not want and not self._returns:
+            return
+        try:
+            await self._visit(want + self._spare() if want else 0)
+        except StoreUnavailable:
+            return
+        self._hand_out()
+
+    def _spare(self) -> int:
+        """As many again as leave between two visits, so that a sender need not wait for the next one."""
+        return math.ceil(self.rate * REFILL * 2)
+
+    async def _visit(self, want: int) -> None:
+        returns, self._returns = self._returns, []
+        try:
+            before = time.monotonic()
+            moments, shared_now = await self._run(lambda: self._exchange(returns, before, want))
+        except BaseException:
+            self._returns.extend(returns)
+            raise
+        # Measured after the store's clock was read, so a slot is used a little late, never early.
+        skew = 0.0 if self._database.dialect == "sqlite" else time.monotonic() - shared_now
+        for moment in moments:
+            heapq.heappush(self._slots, moment + skew)
+
+    def _exchange(self, returns: list[float], before: float, want: int) -> tuple[list[float], float]:
+        with self._database.write() as connection:
+            lock(connection, f"pacer {self._name}")
+            now = clock(connection)
+            # Read after `before`, so a slot's return is dated a little late, never early.
+            skew = 0.0 if self._database.dialect == "sqlite" else now - before
+            row = connection.execute(sa.select(pacers.c.state).where(pacers.c.name == self._name)).scalar()
+            slots = Slots(**row) if row else Slots()
+            slots.adjust(self.rate, now, self._longest_hold)
+            slots.give_back(self._holder, [moment + skew for moment in returns])
+            taken = slots.take(self._holder, want, now, now + self._longest_hold)
+            state = {"free": slots.free, "held": slots.held, "debt": slots.debt}
+            statement = upsert(connection, pacers).values(name=self._name, state=state)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"], set_={"state": statement.excluded.state}
+                )
+            )
+        return taken, now
+
+
+async def _sleep_until(moment: float) -> None:
+    wait = moment - time.monotonic()
+    if wait > 0:
+        await asyncio.sleep(wait)

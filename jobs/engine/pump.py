@@ -1,0 +1,324 @@
+"""The pump: one blast, in one worker, from claim to settled, until nothing is due.
+
+Deliveries are claimed in batches, sent while the next batch is being claimed, and settled in groups
+while others are still in flight. Everything that must survive a kill is in the ledger by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from jobs.channels.base import Channel, Outcome, Parcel, Result, Withdrawn
+from jobs.engine.pace import Pacer
+from jobs.engine.settle import give_back, settlement
+from store import audit, ledger
+from store.database import Database, StoreUnavailable
+from store.ledger import Claimed, Settlement
+from store.settings import Settings
+from store.times import now
+
+log = logging.getLogger("passbell")
+
+LOOK = 0.25
+"""Seconds between two looks at the blast's state: how late a pause takes effect."""
+GATHER = 0.05
+"""Seconds in which outcomes gather before they are settled together."""
+LINGER = 2.0
+"""Seconds: a delivery that is due again this soon is waited for."""
+ENOUGH_REFUSED = 5
+SHARE_REFUSED = 0.2
+"""A blast is held once so many deliveries, and this share of those settled here, were refused."""
+
+T = TypeVar("T")
+_pump: ContextVar[Pump | None] = ContextVar("_pump", default=None)
+
+
+@dataclass(slots=True)
+class Account:
+    """One account in one worker: its channel, its pace, and where its database calls run."""
+
+    database: Database
+    settings: Settings
+    channel: Channel
+    pacer: Pacer
+    worker: str
+    run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
+
+
+@asynccontextmanager
+async def paced(account_pacer: Pacer) -> AsyncIterator[None]:
+    """A slot of the blast's own limit, where it has one, and then one of the account's.
+
+    Which blast is read from the context: one channel serves all blasts of an account.
+    """
+    pump = _pump.get()
+    async with AsyncExitStack() as stack:
+        if pump is not None and pump.own_pacer is not None:
+            await stack.enter_async_context(pump.own_pacer.slot(pump))
+        await stack.enter_async_context(account_pacer.slot(pump))
+        if pump is not None and pump.stop.is_set():
+            raise Withdrawn
+        yield
+
+
+@dataclass(slots=True)
+class _InHand:
+    """A claimed delivery and the batch it was claimed in."""
+
+    batch_id: int
+    claimed: Claimed
+
+
+@dataclass(slots=True)
+class Pump:
+    """Pumps one blast. `stop` ends it early and in order: what was not sent is given back."""
+
+    account: Account
+    blast_id: int
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    own_pacer: Pacer | None = None
+    _waiting: asyncio.Queue[_InHand] = field(default_factory=asyncio.Queue)
+    _settlements: dict[int, list[Settlement]] = field(default_factory=dict)
+    _open: dict[int, int] = field(default_factory=dict)
+    _sending: int = 0
+    _settled: int = 0
+    _refused: int = 0
+    _message_key: str = ""
+    _hold: str | None = None
+
+    async def run(self) -> None:
+        """Until nothing is due, the blast is no longer running, or `stop` is set."""
+        blast = await self._store(lambda c: ledger.get(c, self.blast_id))
+        if blast.state != "running" or blast.account != self.account.settings.account:
+            return
+        self._message_key = blast.message_key
+        self._take_rate(blast.rate_per_second)
+        _pump.set(self)
+        senders = [
+            asyncio.create_task(self._send_all()) for _ in range(self.account.settings.passkit.concurrency)
+        ]
+        settler = asyncio.create_task(self._settle_all())
+        watcher = asyncio.create_task(self._watch())
+        try:
+            await self._claim_all()
+        finally:
+            self.end()
+            await asyncio.gather(*senders)
+            await settler
+            await watcher
+            if self.own_pacer is not None:
+                await self.own_pacer.close()
+        await self._store(lambda c: ledger.finish_if_done(c, self.blast_id, at=now()), write=True)
+
+    async def _claim_all(self) -> None:
+        """Keep about one batch waiting; return when nothing is due and nothing is in hand."""
+        while not self.stop.is_set():
+            if self._waiting.qsize() >= self._batch_size() // 2 + 1:
+                await asyncio.sleep(0.01)
+                continue
+            batch_id, claimed = await self._claim()
+            if claimed:
+                self._open[batch_id] = len(claimed)
+                for one in claimed:
+                    self._waiting.put_nowait(_InHand(batch_id, one))
+            elif self._open:
+                await asyncio.sleep(GATHER)
+            elif not await self._due_soon():
+                return
+
+    async def _claim(self) -> tuple[int, list[Claimed]]:
+        size = self._batch_size()
+        lease = timedelta(seconds=self.account.settings.engine.lease_seconds)
+
+        def claim(connection: Any) -> tuple[int, list[Claimed]]:
+            at = now()
+            return ledger.claim(
+                connection,
+                self.blast_id,
+                worker=self.account.worker,
+                limit=size,
+                lease_until=at + lease,
+                at=at,
+            )
+
+        return await self._store(claim, write=True)
+
+    def _batch_size(self) -> int:
+        """No more than leaves within a few seconds, so that other workers and a pause find little in hand."""
+        rate = min(pacer.rate for pacer in (self.account.pacer, self.own_pacer) if pacer is not None)
+        return max(1, min(self.account.settings.engine.batch_size, int(rate)))
+
+    async def _due_soon(self) -> bool:
+        """Sleep until the next delivery is due, if that is soon."""
+        due = await self._store(lambda c: ledger.next_due(c, self.blast_id))
+        if due is None or (wait := (due - now()).total_seconds()) > LINGER:
+            return False
+        await asyncio.sleep(min(max(wait, 0.02), LOOK))
+        return True
+
+    async def _send_all(self) -> None:
+        while not (self.stop.is_set() and self._waiting.empty()):
+            try:
+                in_hand = await asyncio.wait_for(self._waiting.get(), LOOK)
+            except TimeoutError:
+                continue
+            self._sending += 1
+            settled = await self._send(in_hand.claimed)
+            self._settlements.setdefault(in_hand.batch_id, []).append(settled)
+            self._sending -= 1
+
+    async def _send(self, claimed: Claimed) -> Settlement:
+        try:
+            result = await self.account.channel.send(self._parcel(claimed))
+        except Withdrawn:
+            return give_back(claimed, now())
+        except Exception as error:
+            log.exception("blast %s: sending failed in an unforeseen way", self.blast_id)
+            result = Result(Outcome.UNKNOWN, "fault", f"a fault of passbell's own: {type(error).__name__}")
+        self._learn(result)
+        return settlement(claimed, result, self.account.settings.engine, now())
+
+    def _parcel(self, claimed: Claimed) -> Parcel:
+        return Parcel(
+            kind=claimed.kind,
+            provider_id=claimed.provider_id,
+            external_id=claimed.external_id,
+            program_id=claimed.program_id,
+            tier_id=claimed.tier_id,
+            message_key=self._message_key,
+            text=claimed.text,
+            keys=claimed.keys,
+        )
+
+    def _learn(self, result: Result) -> None:
+        """What one result says about all the others."""
+        self._settled += 1
+        if result.outcome is Outcome.THROTTLED:
+            self.account.pacer.rest(result.wait or 1.0)
+        if result.outcome is not Outcome.REFUSED:
+            return
+        self._refused += 1
+        share = self._refused / self._settled
+        if result.account or (self._refused >= ENOUGH_REFUSED and share >= SHARE_REFUSED):
+            self._hold = self._hold or f"{result.detail or result.reason} ({result.code})"
+            self.end()
+
+    async def _settle_all(self) -> None:
+        """Settle what has gathered; end when nothing is in flight any more."""
+        while True:
+            ending = self.stop.is_set() and not self._sending and self._waiting.empty()
+            await self._settle_gathered()
+            if ending and not self._settlements and not self._sending:
+                return
+            await asyncio.sleep(GATHER)
+
+    async def _settle_gathered(self) -> None:
+        gathered, self._settlements = self._settlements, {}
+        if not gathered and self._hold is None:
+            return
+        hold = self._hold
+
+        def settle(connection: Any) -> None:
+            at = now()
+            for batch_id, settlements in gathered.items():
+                ledger.settle(connection, self.blast_id, batch_id, settlements, at=at)
+            if hold is not None:
+                self._put_on_hold(connection, hold)
+
+        try:
+            await self._store(settle, write=True)
+        except StoreUnavailable as error:
+            log.error("%s; outcomes are kept and written as soon as it can be used", error)
+            for batch_id, settlements in gathered.items():
+                self._settlements.setdefault(batch_id, []).extend(settlements)
+            return
+        if hold is not None:
+            self._hold = None
+        for batch_id, settlements in gathered.items():
+            self._open[batch_id] -= len(settlements)
+            if self._open[batch_id] <= 0:
+                del self._open[batch_id]
+
+    def _put_on_hold(self, connection: Any, reason: str) -> None:
+        blast = ledger.get(connection, self.blast_id)
+        if blast.state != "running":
+            return
+        ledger.step(connection, self.blast_id, "held", at=now(), hold_reason=reason)
+        audit.append(
+            connection,
+            actor=self.account.worker,
+            act="blast.held",
+            subject=str(self.blast_id),
+            details={"reason": reason},
+        )
+
+    def end(self) -> None:
+        """Nothing more leaves: what waits for its turn or its slot is given back."""
+        self.stop.set()
+        self.account.pacer.withdraw(self)
+        if self.own_pacer is not None:
+            self.own_pacer.withdraw(self)
+        while not self._waiting.empty():
+            in_hand = self._waiting.get_nowait()
+            self._settlements.setdefault(in_hand.batch_id, []).append(give_back(in_hand.claimed, now()))
+
+    async def _watch(self) -> None:
+        """See the operator's word within LOOK seconds, take over a new rate, and keep the leases alive."""
+        lease = self.account.settings.engine.lease_seconds
+        renewed = asyncio.get_running_loop().time()
+        while not self.stop.is_set():
+            try:
+                await asyncio.wait_for(self.stop.wait(), LOOK)
+                return
+            except TimeoutError:
+                pass
+            try:
+                blast = await self._store(lambda c: ledger.get(c, self.blast_id))
+                if blast.state != "running":
+                    self.end()
+                self._take_rate(blast.rate_per_second)
+                if asyncio.get_running_loop().time() - renewed > lease / 3:
+                    await self._renew(lease)
+                    renewed = asyncio.get_running_loop().time()
+            except StoreUnavailable as error:
+                log.error("%s", error)
+
+    def _take_rate(self, per_second: float | None) -> None:
+        account = self.account
+        if per_second is None:
+            self.own_pacer = None
+        elif self.own_pacer is not None:
+            self.own_pacer.rate = per_second
+        else:
+            self.own_pacer = Pacer(
+                account.database,
+                f"blast:{self.blast_id}",
+                account.worker,
+                per_second,
+                timeout=3 * account.settings.passkit.timeout_seconds,
+                run=account.run,
+            )
+
+    async def _renew(self, lease: float) -> None:
+        batch_ids = list(self._open)
+        if batch_ids:
+            until = now() + timedelta(seconds=lease)
+            await self._store(lambda c: ledger.renew(c, batch_ids, lease_until=until), write=True)
+
+    async def _store(self, act: Callable[[Any], T], *, write: bool = False) -> T:
+        """Run something in one transaction, off the loop."""
+        database = self.account.database
+
+        def run() -> T:
+            with database.write() if write else database.read() as connection:
+                return act(connection)
+
+        result: T = await self.account.run(run)
+        return result

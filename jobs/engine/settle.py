@@ -1,0 +1,80 @@
+"""From the result of a send to what the ledger keeps of it."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from jobs.channels.base import Outcome, Result
+from store.ledger import Claimed, Settlement
+from store.settings import EngineSettings
+
+LOOKS = 2
+"""So many times the allowed tries a send that may have arrived is looked up before it counts as failed."""
+
+_PASS_STATUS = {
+    "not_found": "gone",
+    "deleted": "gone",
+    "invalidated": "invalidated",
+    "not_installed": "uninstalled",
+}
+
+
+def settlement(claimed: Claimed, result: Result, engine: EngineSettings, at: datetime) -> Settlement:
+    """How a delivery goes on after this result: an end, or another try and when."""
+    match result.outcome:
+        case Outcome.ACCEPTED:
+            return _end(claimed, "accepted", result, shown_text=claimed.text)
+        case Outcome.SKIPPED:
+            return _end(claimed, "skipped", result)
+        case Outcome.GONE:
+            return _end(claimed, "failed", result)
+        case Outcome.REFUSED if not result.account:
+            return _end(claimed, "failed", result)
+        case Outcome.REFUSED:
+            return give_back(claimed, at)
+        case Outcome.THROTTLED | Outcome.LATER | Outcome.UNKNOWN:
+            return _again(claimed, result, engine, at)
+
+
+def give_back(claimed: Claimed, at: datetime) -> Settlement:
+    """A delivery that was claimed but not tried: pending as before, and the try does not count."""
+    return Settlement(claimed.id, claimed.pass_id, "pending", "unsent", due_at=at, counts=False)
+
+
+def backoff(tries: int, engine: EngineSettings) -> float:
+    """Seconds until the next try: doubling, with jitter of a half either way, under the ceiling."""
+    doubled = engine.backoff_seconds * 2.0 ** min(tries - 1, 30)
+    return min(doubled * random.uniform(0.5, 1.5), engine.backoff_ceiling_seconds)
+
+
+def _end(claimed: Claimed, state: str, result: Result, *, shown_text: str | None = None) -> Settlement:
+    return Settlement(
+        claimed.id,
+        claimed.pass_id,
+        state,
+        str(result.outcome),
+        reason=result.reason or None,
+        detail=result.detail or None,
+        code=result.code or None,
+        pass_status=_PASS_STATUS.get(result.reason),
+        shown_text=shown_text,
+        opted_out=result.reason == "opted_out",
+    )
+
+
+def _again(claimed: Claimed, result: Result, engine: EngineSettings, at: datetime) -> Settlement:
+    allowed = engine.max_attempts * (LOOKS if result.outcome is Outcome.UNKNOWN else 1)
+    if claimed.attempts >= allowed:
+        return _end(claimed, "failed", result)
+    wait = max(result.wait or 0.0, backoff(claimed.attempts, engine))
+    return Settlement(
+        claimed.id,
+        claimed.pass_id,
+        "pending",
+        str(result.outcome),
+        reason=result.reason or None,
+        detail=result.detail or None,
+        code=result.code or None,
+        due_at=at + timedelta(seconds=wait),
+    )

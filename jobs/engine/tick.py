@@ -1,0 +1,90 @@
+"""The tick: once a second, in every worker, whatever a crash or a lost queue left behind is put right."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from jobs.blasts import Ring
+from store import ledger
+from store.database import Database
+from store.errors import PassbellError
+from store.schema import workers
+from store.settings import Settings
+from store.times import now
+
+log = logging.getLogger("passbell")
+
+SECONDS = 1.0
+
+
+class Ticker(threading.Thread):
+    """Beats the worker's heart, takes back expired leases, finishes and re-rings blasts.
+
+    Work done twice by two tickers harms nothing: each step is one guarded statement.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        worker: str,
+        *,
+        ring: Ring,
+        pumping: Callable[[], set[int]],
+        queue_is_empty: Callable[[], bool],
+    ) -> None:
+        super().__init__(name="ticker", daemon=True)
+        self._database = database
+        self._settings = settings
+        self._worker = worker
+        self._ring = ring
+        self._pumping = pumping
+        self._queue_is_empty = queue_is_empty
+        self._stop_flag = threading.Event()
+
+    def run(self) -> None:
+        """Tick until `stop`."""
+        while not self._stop_flag.wait(SECONDS):
+            try:
+                self.tick()
+            except PassbellError as error:
+                log.error("%s", error)
+            except Exception:
+                log.exception("the tick failed; it goes on in a second")
+
+    def stop(self) -> None:
+        """End after the present tick."""
+        self._stop_flag.set()
+
+    def tick(self) -> None:
+        """One round."""
+        at = now()
+        account = self._settings.account
+        with self._database.write() as connection:
+            connection.execute(workers.update().where(workers.c.id == self._worker).values(seen_at=at))
+            returned = ledger.release_expired(connection, account, at=at)
+            for blast_id in ledger.running_blasts(connection, account):
+                ledger.finish_if_done(connection, blast_id, at=at)
+            due = ledger.due_blasts(connection, account, at=at)
+        if returned:
+            log.warning("took back %d deliveries whose worker went away", returned)
+        quiet = [blast_id for blast_id in due if blast_id not in self._pumping()]
+        if quiet and self._queue_is_empty():
+            for blast_id in quiet:
+                self._ring(blast_id)
+
+
+def alive(
+    connection: sa.Connection, account: str, *, within: float = 10.0
+) -> list[sa.Row[tuple[str, str, int]]]:
+    """Workers of an account that were seen within so many seconds: (id, host, pid)."""
+    from datetime import timedelta
+
+    query = sa.select(workers.c.id, workers.c.host, workers.c.pid).where(
+        workers.c.account == account, workers.c.seen_at > now() - timedelta(seconds=within)
+    )
+    return list(connection.execute(query.order_by(workers.c.started_at)))

@@ -1,0 +1,51 @@
+"""A worker as the console's child: started when none is alive, ended in order with the console."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from jobs.engine.tick import alive
+from store.database import Database
+from store.settings import HOME_VARIABLE, Settings, as_environment
+
+
+def start(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start a worker in a session of its own, so that a closing terminal does not take it along.
+
+    It holds the other end of our standard-input pipe: when that closes, because we ended or were
+    killed, it settles what is in flight and ends. Its log is `worker.log` in the home.
+    """
+    with open(settings.home / "worker.log", "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs.worker_child"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **as_environment(settings), HOME_VARIABLE: str(settings.home)},
+        )
+
+
+def start_if_none(settings: Settings, database: Database) -> subprocess.Popen[bytes] | None:
+    """Start a worker unless one of this account was seen a moment ago."""
+    with database.read() as connection:
+        if alive(connection, settings.account, within=5):
+            return None
+    return start(settings)
+
+
+def main() -> None:
+    """The child's own entry."""
+    from jobs import worker
+    from store.settings import load
+
+    worker.set_up_log()
+    worker.end_with_parent()
+    settings = load()
+    worker.Worker(settings, Database(settings.store_url)).run()
+
+
+if __name__ == "__main__":
+    main()
