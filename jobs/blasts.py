@@ -5,7 +5,6 @@ Each is one transaction with its audit entry. A key on a screen and a command ca
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobs.engine import gate
-from store import audiences, audit, ledger, predicates, programs, texts
+from store import audiences, audit, ledger, plans, predicates, programs, texts
 from store.audiences import Audience, Selection, in_words
 from store.database import Database
 from store.errors import Refused, UsageError
@@ -76,15 +75,24 @@ def plan(
         found = programs.get(connection, program, settings.account)
         if found.message_field != settings.passkit.message_field:
             raise Refused(
-                f"{found.name} was last synced for another message field than {settings.passkit.message_field}: "
+                f"{found.name} was not yet synced for the message field {settings.passkit.message_field}: "
                 "run `passbell sync` first"
             )
         personal = texts.has_braces(text)
         if personal:
             texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, found.id)])
         who = audiences.condition(connection, found.id, chosen, now=at)
-        blast_id = _insert_blast(connection, settings, found.id, text, name, chosen, at)
-        _freeze(connection, blast_id, found.id, who, None if personal else text, at)
+        blast_id = plans.create(
+            connection,
+            account=settings.account,
+            program_id=found.id,
+            name=(name or "").strip() or " ".join(text.split())[:40],
+            text=text,
+            message_key=settings.message_key,
+            audience=in_words(chosen),
+            at=at,
+        )
+        plans.freeze(connection, blast_id, _asked(found.id, who, None if personal else text), at=at)
         if personal:
             _render(connection, blast_id, text)
         tally = ledger.tally(connection, blast_id)
@@ -92,7 +100,7 @@ def plan(
             raise Refused(
                 f"nobody in {found.name} is in this audience ({in_words(chosen)}): nothing was planned"
             )
-        blast = _seal(connection, blast_id, text)
+        blast = plans.seal(connection, blast_id)
         audit.append(
             connection,
             actor=actor,
@@ -237,43 +245,10 @@ def _record(
     audit.append(connection, actor=actor, act=f"blast.{act}", subject=str(blast.id), details=details, at=at)
 
 
-def _insert_blast(
-    connection: sa.Connection,
-    settings: Settings,
-    program_id: str,
-    text: str,
-    name: str | None,
-    chosen: Audience | Selection,
-    at: datetime,
-) -> int:
-    key = connection.execute(
-        blasts.insert().values(
-            account=settings.account,
-            program_id=program_id,
-            name=(name or "").strip() or " ".join(text.split())[:40],
-            text=text,
-            message_key=settings.message_key,
-            audience=in_words(chosen),
-            state="planned",
-            plan_hash="",
-            planned_at=at,
-        )
-    ).inserted_primary_key
-    assert key is not None
-    return int(key[0])
-
-
-def _freeze(
-    connection: sa.Connection,
-    blast_id: int,
-    program_id: str,
-    who: sa.ColumnElement[bool],
-    text: str | None,
-    at: datetime,
-) -> None:
-    """One INSERT ... SELECT: a row for each pass of the audience, each through the gate."""
+def _asked(program_id: str, who: sa.ColumnElement[bool], text: str | None) -> sa.Select[Any]:
+    """Each pass of the audience with the gate's answer: pass_id, reason (NULL: may be messaged), verdict."""
     why_not = gate.reason(text)
-    asked = (
+    return (
         sa.select(
             passes.c.id.label("pass_id"),
             why_not.label("reason"),
@@ -285,23 +260,6 @@ def _freeze(
         )
         .where(members.c.program_id == program_id, who)
         .order_by(passes.c.id)
-        .subquery()
-    )
-    pending = asked.c.reason.is_(None)
-    connection.execute(
-        deliveries.insert().from_select(
-            ["blast_id", "pass_id", "state", "reason", "verdict", "attempts", "attempts_forgiven", "due_at"],
-            sa.select(
-                sa.literal(blast_id),
-                asked.c.pass_id,
-                sa.case((pending, "pending"), else_="skipped"),
-                asked.c.reason,
-                asked.c.verdict,
-                sa.literal(0),
-                sa.literal(0),
-                sa.case((pending, sa.literal(at, passes.c.shown_at.type)), else_=sa.null()),
-            ),
-        )
     )
 
 
@@ -327,24 +285,9 @@ def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
     while rows := connection.execute(query.where(deliveries.c.id > after)).mappings().all():
         after = rows[-1]["id"]
         rendered = [(row, *_rendered(text, row)) for row in rows]
-        sent = [{"delivery": row["id"], "own": own} for row, own, why_not in rendered if why_not is None]
-        skipped = [
-            {
-                "delivery": row["id"],
-                "why": why_not,
-                "phone": "silent" if why_not == "same_text" else "nothing",
-            }
-            for row, own, why_not in rendered
-            if why_not is not None
-        ]
-        this = deliveries.c.id == sa.bindparam("delivery")
-        if sent:
-            connection.execute(deliveries.update().where(this).values(text=sa.bindparam("own")), sent)
-        if skipped:
-            change: dict[str, Any] = {"reason": sa.bindparam("why"), "verdict": sa.bindparam("phone")}
-            connection.execute(
-                deliveries.update().where(this).values(state="skipped", due_at=None, **change), skipped
-            )
+        own_texts = {row["id"]: own for row, own, _ in rendered if own is not None}
+        skipped = {row["id"]: why_not for row, _, why_not in rendered if why_not is not None}
+        plans.write_texts(connection, own_texts, skipped)
 
 
 def _rendered(text: str, member: sa.RowMapping) -> tuple[str | None, str | None]:
@@ -356,17 +299,3 @@ def _rendered(text: str, member: sa.RowMapping) -> tuple[str | None, str | None]
     except texts.TooLong:
         return None, "too_long"
     return (None, "same_text") if own == member["shown_text"] else (own, None)
-
-
-def _seal(connection: sa.Connection, blast_id: int, text: str) -> Blast:
-    """Write the hash over set and text: what was confirmed is what is sent."""
-    digest = hashlib.sha256(text.encode())
-    rows = connection.execute(
-        sa.select(deliveries.c.pass_id, deliveries.c.state, deliveries.c.text)
-        .where(deliveries.c.blast_id == blast_id)
-        .order_by(deliveries.c.pass_id)
-    )
-    for partition in rows.partitions(CHUNK):
-        digest.update(repr([tuple(row) for row in partition]).encode())
-    connection.execute(blasts.update().where(blasts.c.id == blast_id).values(plan_hash=digest.hexdigest()))
-    return ledger.get(connection, blast_id)

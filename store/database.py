@@ -12,7 +12,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from store.errors import PassbellError, UsageError
 
@@ -101,16 +101,10 @@ def clock(connection: sa.Connection) -> float:
     server's.
     """
     if connection.dialect.name == "postgresql":
-        return float(connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
+        return float(
+            connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one()
+        )
     return time.monotonic()
-
-
-def json_text(connection_dialect: str, column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[str]:
-    """The text of a key in a JSON object, NULL where it is missing."""
-    if connection_dialect == "postgresql":
-        return sa.type_coerce(column, postgresql.JSONB)[key].astext
-    path = '$."' + key.replace('"', '""') + '"'
-    return sa.cast(sa.func.json_extract(column, path), sa.Text)
 
 
 def _parse(url: str) -> sa.URL:
@@ -155,9 +149,6 @@ def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    """Writers take the lock at once: a deferred BEGIN that turns into a write fails at once under two writers."""
+    """Writers take the lock first: a deferred BEGIN that turns into a write fails under two writers."""
     options = connection.get_execution_options()
     connection.exec_driver_sql("BEGIN" if options.get("passbell_read") else "BEGIN IMMEDIATE")
-
-
-__all__ = ["DBAPIError", "Database", "StoreUnavailable", "json_text", "lock", "upsert"]

@@ -2,14 +2,15 @@
 
 Delivery: pending -> sending -> accepted | failed | skipped | pending (to be tried again, with due_at);
 pending -> skipped on cancel; failed -> pending on an operator's retry. accepted, skipped and held_out
-never leave. Blast: see STEPS. Nothing outside this module writes these tables' states.
+never leave. Blast: see STEPS. A plan writes the first states (store/plans.py), a settlement the last ones
+(store/settlements.py); all others are here, and nothing else writes a state.
 
 planned = pending + sending + accepted + failed + skipped + held_out, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from store.database import lock
 from store.errors import Refused, UsageError
-from store.schema import attempts, batches, blasts, deliveries, members, passes, programs
+from store.schema import batches, blasts, deliveries, members, passes, programs
 from store.times import rfc3339
 
 STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
@@ -71,30 +72,6 @@ class Claimed:
     external_id: str
     tier_id: str
     keys: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """How one claimed delivery ends: its next state and why.
-
-    state        accepted | failed | skipped | pending (again at `due_at`)
-    counts       False where the try shall not count (given back unsent)
-    pass_status  what was learnt of the pass itself: gone, uninstalled ...; None: nothing
-    opted_out    the member turned out to have opted out
-    """
-
-    delivery_id: int
-    pass_id: int
-    state: str
-    outcome: str
-    reason: str | None = None
-    detail: str | None = None
-    code: str | None = None
-    due_at: datetime | None = None
-    counts: bool = True
-    pass_status: str | None = None
-    shown_text: str | None = None
-    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +197,10 @@ def claim(
     ).all()
     if not ids:
         return 0, []
-    batch_id: int = connection.execute(
-        batches.insert().values(
-            blast_id=blast_id, worker=worker, claimed_at=at, size=len(ids), accepted=0, failed=0, returned=0
-        )
-    ).inserted_primary_key[0]
+    batch = batches.insert().values(
+        blast_id=blast_id, worker=worker, claimed_at=at, size=len(ids), accepted=0, failed=0, returned=0
+    )
+    batch_id: int = connection.execute(batch.returning(batches.c.id)).scalar_one()
     connection.execute(
         deliveries.update()
         .where(deliveries.c.id.in_(ids), deliveries.c.state == "pending")
@@ -233,47 +209,6 @@ def claim(
         )
     )
     return batch_id, _claimed(connection, batch_id)
-
-
-def settle(
-    connection: sa.Connection,
-    blast_id: int,
-    batch_id: int,
-    settlements: Sequence[Settlement],
-    *,
-    at: datetime,
-) -> int:
-    """Write how deliveries of a batch ended; returns how many were no longer this batch's to settle.
-
-    A delivery whose lease has run out and was taken back is left alone. In a cancelled blast nothing
-    becomes pending again.
-    """
-    cancelled = get(connection, blast_id).state == "cancelled"
-    still_ours = set(
-        connection.scalars(
-            sa.select(deliveries.c.id)
-            .where(deliveries.c.batch_id == batch_id, deliveries.c.state == "sending")
-            .with_for_update()
-        )
-    )
-    ours = [_in_cancelled(s) if cancelled else s for s in settlements if s.delivery_id in still_ours]
-    if not ours:
-        return len(settlements)
-    _write_deliveries(connection, batch_id, ours, at)
-    _write_attempts(connection, batch_id, ours, at)
-    _write_passes(connection, ours, at)
-    done = {state: sum(s.state == state for s in ours) for state in ("accepted", "failed", "pending")}
-    connection.execute(
-        batches.update()
-        .where(batches.c.id == batch_id)
-        .values(
-            accepted=batches.c.accepted + done["accepted"],
-            failed=batches.c.failed + done["failed"],
-            returned=batches.c.returned + done["pending"],
-            settled_at=at if len(still_ours) == len(ours) else None,
-        )
-    )
-    return len(settlements) - len(ours)
 
 
 def renew(connection: sa.Connection, batch_ids: Sequence[int], *, lease_until: datetime) -> None:
@@ -406,19 +341,21 @@ def _skip_pending(connection: sa.Connection, blast_id: int) -> None:
 
 
 def _claimed(connection: sa.Connection, batch_id: int) -> list[Claimed]:
+    columns: list[sa.ColumnElement[Any]] = [
+        deliveries.c.id,
+        deliveries.c.pass_id,
+        (deliveries.c.attempts - deliveries.c.attempts_forgiven).label("attempts"),
+        sa.func.coalesce(deliveries.c.text, blasts.c.text).label("text"),
+        blasts.c.program_id,
+        programs.c.kind,
+        passes.c.provider_id,
+        members.c.external_id,
+        sa.func.coalesce(members.c.tier_id, "").label("tier_id"),
+        passes.c["keys"],
+    ]
     query = (
-        sa.select(
-            deliveries.c.id,
-            deliveries.c.pass_id,
-            (deliveries.c.attempts - deliveries.c.attempts_forgiven).label("attempts"),
-            sa.func.coalesce(deliveries.c.text, blasts.c.text).label("text"),
-            blasts.c.program_id,
-            programs.c.kind,
-            passes.c.provider_id,
-            members.c.external_id,
-            sa.func.coalesce(members.c.tier_id, "").label("tier_id"),
-            passes.c.keys,
-        )
+        sa.select(*columns)
+        .select_from(deliveries)
         .join(blasts, blasts.c.id == deliveries.c.blast_id)
         .join(programs, programs.c.id == blasts.c.program_id)
         .join(passes, passes.c.id == deliveries.c.pass_id)
@@ -427,98 +364,6 @@ def _claimed(connection: sa.Connection, batch_id: int) -> list[Claimed]:
         .order_by(deliveries.c.id)
     )
     return [Claimed(*row) for row in connection.execute(query)]
-
-
-def _in_cancelled(settlement: Settlement) -> Settlement:
-    if settlement.state != "pending":
-        return settlement
-    unsure = settlement.outcome == "unknown"
-    return Settlement(
-        delivery_id=settlement.delivery_id,
-        pass_id=settlement.pass_id,
-        state="failed" if unsure else "skipped",
-        outcome=settlement.outcome,
-        reason="unknown" if unsure else "cancelled",
-        detail=settlement.detail if unsure else "the blast was cancelled before its turn",
-        code=settlement.code,
-    )
-
-
-def _write_deliveries(
-    connection: sa.Connection, batch_id: int, settlements: Iterable[Settlement], at: datetime
-) -> None:
-    connection.execute(
-        deliveries.update()
-        .where(
-            deliveries.c.id == sa.bindparam("delivery_id"),
-            deliveries.c.batch_id == batch_id,
-            deliveries.c.state == "sending",
-        )
-        .values(
-            state=sa.bindparam("to"),
-            reason=sa.bindparam("why"),
-            detail=sa.bindparam("words"),
-            code=sa.bindparam("provider_code"),
-            due_at=sa.bindparam("due"),
-            accepted_at=sa.bindparam("accepted"),
-            attempts=deliveries.c.attempts - sa.bindparam("uncounted", type_=sa.Integer),
-            lease_until=None,
-        ),
-        [
-            {
-                "delivery_id": s.delivery_id,
-                "to": s.state,
-                "why": s.reason,
-                "words": s.detail,
-                "provider_code": s.code,
-                "due": s.due_at if s.state == "pending" else None,
-                "accepted": at if s.state == "accepted" else None,
-                "uncounted": 0 if s.counts else 1,
-            }
-            for s in settlements
-        ],
-    )
-
-
-def _write_attempts(
-    connection: sa.Connection, batch_id: int, settlements: Iterable[Settlement], at: datetime
-) -> None:
-    rows = [
-        {
-            "delivery_id": s.delivery_id,
-            "batch_id": batch_id,
-            "at": at,
-            "outcome": s.outcome,
-            "reason": s.reason,
-            "detail": s.detail,
-            "code": s.code,
-        }
-        for s in settlements
-        if s.counts and s.state != "accepted"
-    ]
-    if rows:
-        connection.execute(attempts.insert(), rows)
-
-
-def _write_passes(connection: sa.Connection, settlements: Sequence[Settlement], at: datetime) -> None:
-    shown = [{"pass": s.pass_id, "shown": s.shown_text} for s in settlements if s.shown_text is not None]
-    if shown:
-        connection.execute(
-            passes.update()
-            .where(passes.c.id == sa.bindparam("pass"))
-            .values(shown_text=sa.bindparam("shown"), shown_at=at),
-            shown,
-        )
-    learnt = [{"pass": s.pass_id, "learnt": s.pass_status} for s in settlements if s.pass_status is not None]
-    if learnt:
-        connection.execute(
-            passes.update().where(passes.c.id == sa.bindparam("pass")).values(status=sa.bindparam("learnt")),
-            learnt,
-        )
-    opted_out = [s.pass_id for s in settlements if s.opted_out]
-    if opted_out:
-        holders = sa.select(passes.c.member_id).where(passes.c.id.in_(opted_out))
-        connection.execute(members.update().where(members.c.id.in_(holders)).values(opted_out=True))
 
 
 def as_json(blast: Blast, figures: Tally) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 from jobs.channels.base import Channel, Outcome, Parcel, Result, Withdrawn
 from jobs.engine.pace import Pacer
 from jobs.engine.settle import give_back, settlement
-from store import audit, ledger
+from store import audit, ledger, settlements
 from store.database import Database, StoreUnavailable
-from store.ledger import Claimed, Settlement
+from store.ledger import Claimed
 from store.settings import Settings
+from store.settlements import Settlement
 from store.times import now
 
 log = logging.getLogger("passbell")
@@ -227,8 +228,8 @@ class Pump:
 
         def settle(connection: Any) -> None:
             at = now()
-            for batch_id, settlements in gathered.items():
-                ledger.settle(connection, self.blast_id, batch_id, settlements, at=at)
+            for batch_id, ended in gathered.items():
+                settlements.settle(connection, self.blast_id, batch_id, ended, at=at)
             if hold is not None:
                 self._put_on_hold(connection, hold)
 
@@ -236,13 +237,13 @@ class Pump:
             await self._store(settle, write=True)
         except StoreUnavailable as error:
             log.error("%s; outcomes are kept and written as soon as it can be used", error)
-            for batch_id, settlements in gathered.items():
-                self._settlements.setdefault(batch_id, []).extend(settlements)
+            for batch_id, ended in gathered.items():
+                self._settlements.setdefault(batch_id, []).extend(ended)
             return
         if hold is not None:
             self._hold = None
-        for batch_id, settlements in gathered.items():
-            self._open[batch_id] -= len(settlements)
+        for batch_id, ended in gathered.items():
+            self._open[batch_id] -= len(ended)
             if self._open[batch_id] <= 0:
                 del self._open[batch_id]
 

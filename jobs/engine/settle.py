@@ -6,8 +6,9 @@ import random
 from datetime import datetime, timedelta
 
 from jobs.channels.base import Outcome, Result
-from store.ledger import Claimed, Settlement
+from store.ledger import Claimed
 from store.settings import EngineSettings
+from store.settlements import Settlement
 
 LOOKS = 2
 """So many times the allowed tries a send that may have arrived is looked up before it counts as failed."""

@@ -1,0 +1,53 @@
+"""A blast looked at until it rests: for a watching command and the demo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jobs.engine.tick import alive
+from store import ledger
+from store.database import Database
+from store.ledger import Blast, Tally
+
+RESTING = ("finished", "cancelled", "held", "paused")
+"""States in which nothing is sent. `held` may end by itself, when the provider is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A blast at one moment.
+
+    workers  how many workers of its account are alive
+    rate     deliveries settled a second, since the look before
+    """
+
+    blast: Blast
+    tally: Tally
+    workers: int
+    rate: float
+
+    @property
+    def settled(self) -> int:
+        """Deliveries that have come to an end."""
+        return self.tally.planned - self.tally.open
+
+
+def follow(
+    database: Database, blast_id: int, *, every: float = 0.5, until: tuple[str, ...] = RESTING
+) -> Iterator[Look]:
+    """Look each `every` seconds until the blast is in one of the states `until`; the last look shows it."""
+    before: tuple[float, int] | None = None
+    while True:
+        with database.read() as connection:
+            blast = ledger.get(connection, blast_id)
+            tally = ledger.tally(connection, blast_id)
+            workers = len(alive(connection, blast.account))
+        at, settled = time.monotonic(), tally.planned - tally.open
+        rate = (settled - before[1]) / (at - before[0]) if before else 0.0
+        before = (at, settled)
+        yield Look(blast, tally, workers, max(rate, 0.0))
+        if blast.state in until:
+            return
+        time.sleep(every)

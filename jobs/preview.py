@@ -1,0 +1,144 @@
+"""What a blast would do, told while its text is still being written. Nothing is written to the store.
+
+The plan freezes the same figures by the same gate; a text with fields is only rendered for everybody
+there, so that here its counts are upper bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobs.blasts import eta_seconds
+from jobs.engine import gate
+from store import audiences, predicates, texts
+from store.audiences import Audience, Selection
+from store.schema import members, passes, tiers
+from store.settings import Settings
+
+VERDICTS = ("alert", "silent", "unproven", "nothing")
+"""What a phone will do, from a lit screen down to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The counts of a blast that was not planned.
+
+    messaged           passes that would be messaged, by verdict
+    skipped_by_reason  those that would not
+    exact              False for a text with fields: some members may turn out to lack a value
+    """
+
+    messaged: dict[str, int]
+    skipped_by_reason: dict[str, int]
+    exact: bool
+    eta_seconds: float
+
+    @property
+    def to_send(self) -> int:
+        """Passes that would be messaged."""
+        return sum(self.messaged.values())
+
+    @property
+    def skipped(self) -> int:
+        """Passes that would not."""
+        return sum(self.skipped_by_reason.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one member's phone would show: the rendered text, or the reason why none is sent."""
+
+    name: str
+    external_id: str
+    text: str
+    verdict: str
+    reason: str | None
+
+
+def preview(
+    connection: sa.Connection,
+    settings: Settings,
+    program_id: str,
+    chosen: Audience | Selection,
+    text: str,
+) -> Preview:
+    """Count what a plan would find now. Raises UsageError as the plan does; an empty text is counted too."""
+    text = _check(connection, program_id, text)
+    personal = texts.has_braces(text)
+    why_not = gate.reason(None if personal or not text else text)
+    who = audiences.condition(connection, program_id, chosen)
+    query = _passes(
+        program_id, who, why_not.label("reason"), gate.verdict(why_not).label("verdict")
+    ).subquery()
+    columns = (query.c.reason, query.c.verdict)
+    messaged: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    for reason, verdict, count in connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)):
+        group, key = (messaged, verdict) if reason is None else (skipped, reason)
+        group[key] = group.get(key, 0) + count
+    return Preview(
+        {verdict: messaged[verdict] for verdict in VERDICTS if verdict in messaged},
+        {reason: skipped[reason] for reason in gate.REASONS if reason in skipped},
+        exact=not personal,
+        eta_seconds=eta_seconds(sum(messaged.values()), settings),
+    )
+
+
+def see(
+    connection: sa.Connection, program_id: str, chosen: Audience | Selection, text: str, *, number: int = 0
+) -> Seen | None:
+    """What the `number`th member who can be messaged would see; None past the last one.
+
+    Raises UsageError as the plan does; an empty text gives an empty text.
+    """
+    text = _check(connection, program_id, text)
+    why_not = gate.reason(None)
+    who = audiences.condition(connection, program_id, chosen)
+    query = _passes(program_id, who, gate.verdict(why_not).label("verdict"), passes.c.shown_text, members)
+    wanted = query.where(why_not.is_(None)).order_by(passes.c.id).offset(number).limit(1)
+    row = connection.execute(wanted).mappings().first()
+    if row is None:
+        return None
+    own, reason = _rendered(text, row)
+    verdict = row["verdict"]
+    if reason is not None:
+        verdict = "silent" if reason == "same_text" else "nothing"
+    return Seen(row["name"], row["external_id"], own, verdict, reason)
+
+
+def _rendered(text: str, member: sa.RowMapping) -> tuple[str, str | None]:
+    own = text
+    if texts.has_braces(text):
+        try:
+            own = texts.render(text, texts.values_of(dict(member)))
+        except texts.MissingValue:
+            return text, "no_value"
+        except texts.TooLong:
+            return text, "too_long"
+    return own, "same_text" if own and own == member["shown_text"] else None
+
+
+def _check(connection: sa.Connection, program_id: str, text: str) -> str:
+    if not text.strip():
+        return ""
+    text = texts.check(text)
+    if texts.has_braces(text):
+        texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, program_id)])
+    return text
+
+
+def _passes(
+    program_id: str, who: sa.ColumnElement[bool], *columns: sa.ColumnElement[Any] | sa.Table
+) -> sa.Select[Any]:
+    """The passes of an audience, joined as the gate wants them."""
+    tier = sa.and_(tiers.c.program_id == members.c.program_id, tiers.c.id == members.c.tier_id)
+    return (
+        sa.select(*columns)
+        .select_from(passes)
+        .join(members, members.c.id == passes.c.member_id)
+        .outerjoin(tiers, tier)
+        .where(members.c.program_id == program_id, who)
+    )

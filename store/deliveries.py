@@ -1,0 +1,225 @@
+"""Deliveries, batches and tries as people look at them: a page at a time, read only.
+
+The states and their steps are the ledger's; nothing here writes. Functions take an open connection.
+Pages are asked for by `offset`, or from `after_id` on where all of them are wanted in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.errors import UsageError
+from store.ledger import STATES
+from store.schema import attempts, batches, blasts, deliveries, members, passes, programs
+from store.times import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The deliveries that one worker claimed together; `returned` ones went back to be tried again."""
+
+    id: int
+    worker: str
+    claimed_at: datetime
+    settled_at: datetime | None
+    size: int
+    accepted: int
+    failed: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try that did not end accepted, with the provider's own word for it."""
+
+    at: datetime
+    batch: int
+    outcome: str
+    reason: str | None
+    detail: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlastRow:
+    """A blast in a list: its program's name, and its deliveries by state, zeros included."""
+
+    id: int
+    name: str
+    program: str
+    state: str
+    started_at: datetime | None
+    states: dict[str, int]
+
+    @property
+    def planned(self) -> int:
+        """All its deliveries."""
+        return sum(self.states.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Failed deliveries of one reason; `detail` is the reason in the words of one of them."""
+
+    reason: str
+    detail: str | None
+    count: int
+
+
+def page(
+    connection: sa.Connection,
+    blast_id: int,
+    *,
+    state: str | None = None,
+    reason: str | None = None,
+    batch_id: int | None = None,
+    after_id: int = 0,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Deliveries of a blast in the order of their ids, as the commands print them.
+
+    `accepted_at` is RFC 3339 or None, `text` the member's own or the blast's. `id` is what `after_id`
+    takes to go on. Raises UsageError for a state that there is not.
+    """
+    wanted = _where(blast_id, state, reason, batch_id)
+    ids = sa.select(deliveries.c.id).where(wanted, deliveries.c.id > after_id)
+    found = connection.scalars(ids.order_by(deliveries.c.id).offset(offset).limit(limit)).all()
+    query = _rows().where(deliveries.c.id.in_(found)).order_by(deliveries.c.id)
+    return [_spelled(row) for row in connection.execute(query).mappings()]
+
+
+def count(
+    connection: sa.Connection,
+    blast_id: int,
+    *,
+    state: str | None = None,
+    reason: str | None = None,
+    batch_id: int | None = None,
+) -> int:
+    """How many deliveries `page` would give in all."""
+    wanted = _where(blast_id, state, reason, batch_id)
+    return connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(wanted)).scalar_one()
+
+
+def get(connection: sa.Connection, delivery_id: int) -> tuple[dict[str, Any], list[Attempt]]:
+    """One delivery as `page` gives it, with `verdict` and `due_at`, and its tries, the oldest first."""
+    more = (deliveries.c.verdict, deliveries.c.due_at)
+    row = connection.execute(_rows(*more).where(deliveries.c.id == delivery_id)).mappings().first()
+    if row is None:
+        raise UsageError(f"there is no delivery {delivery_id}")
+    columns = [attempts.c[name] for name in ("at", "batch_id", "outcome", "reason", "detail", "code")]
+    tried = sa.select(*columns).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id)
+    found = _spelled(row) | {"due_at": rfc3339(row["due_at"])}
+    return found, [Attempt(*one) for one in connection.execute(tried)]
+
+
+def batch_page(connection: sa.Connection, blast_id: int, *, offset: int = 0, limit: int = 100) -> list[Batch]:
+    """Batches of a blast: those with failures first, the newest first."""
+    columns = [batches.c[name] for name in Batch.__slots__]
+    query = sa.select(*columns).where(batches.c.blast_id == blast_id)
+    query = query.order_by(batches.c.failed.desc(), batches.c.id.desc()).offset(offset).limit(limit)
+    return [Batch(*row) for row in connection.execute(query)]
+
+
+def batch_count(connection: sa.Connection, blast_id: int) -> int:
+    """How many batches a blast has."""
+    query = sa.select(sa.func.count()).select_from(batches).where(batches.c.blast_id == blast_id)
+    return connection.execute(query).scalar_one()
+
+
+def blast_page(
+    connection: sa.Connection, account: str, *, offset: int = 0, limit: int = 100
+) -> list[BlastRow]:
+    """Blasts of an account with their figures, the newest first."""
+    query = (
+        sa.select(blasts.c.id, blasts.c.name, programs.c.name, blasts.c.state, blasts.c.started_at)
+        .join(programs, programs.c.id == blasts.c.program_id)
+        .where(blasts.c.account == account)
+        .order_by(blasts.c.id.desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    states = figures(connection, [row[0] for row in rows])
+    return [BlastRow(*row, states=states[row[0]]) for row in rows]
+
+
+def blast_count(connection: sa.Connection, account: str) -> int:
+    """How many blasts an account has."""
+    query = sa.select(sa.func.count()).select_from(blasts).where(blasts.c.account == account)
+    return connection.execute(query).scalar_one()
+
+
+def figures(connection: sa.Connection, blast_ids: Iterable[int]) -> dict[int, dict[str, int]]:
+    """The deliveries of several blasts by state, zeros included."""
+    found = {blast_id: dict.fromkeys(STATES, 0) for blast_id in blast_ids}
+    query = (
+        sa.select(deliveries.c.blast_id, deliveries.c.state, sa.func.count())
+        .where(deliveries.c.blast_id.in_(list(found)))
+        .group_by(deliveries.c.blast_id, deliveries.c.state)
+    )
+    for blast_id, state, number in connection.execute(query):
+        found[blast_id][state] = number
+    return found
+
+
+def failures(connection: sa.Connection, blast_id: int, *, batch_id: int | None = None) -> list[Failure]:
+    """Why deliveries of a blast failed, the commonest reason first."""
+    number = sa.func.count()
+    reason = sa.func.coalesce(deliveries.c.reason, "unknown")
+    query = (
+        sa.select(reason, sa.func.min(deliveries.c.detail), number)
+        .where(_where(blast_id, "failed", None, batch_id))
+        .group_by(reason)
+        .order_by(number.desc(), reason)
+    )
+    return [Failure(*row) for row in connection.execute(query)]
+
+
+def _where(
+    blast_id: int, state: str | None, reason: str | None, batch_id: int | None
+) -> sa.ColumnElement[bool]:
+    if state is not None and state not in STATES:
+        raise UsageError(f"a delivery is never {state!r}: choose from {', '.join(STATES)}")
+    chosen: Sequence[tuple[sa.Column[Any], Any]] = (
+        (deliveries.c.state, state),
+        (deliveries.c.reason, reason),
+        (deliveries.c.batch_id, batch_id),
+    )
+    return sa.and_(
+        deliveries.c.blast_id == blast_id, *(column == value for column, value in chosen if value is not None)
+    )
+
+
+def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            deliveries.c.id,
+            members.c.external_id.label("member"),
+            members.c.name,
+            passes.c.provider_id.label("pass"),
+            passes.c.channel,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.detail,
+            deliveries.c.code,
+            deliveries.c.attempts,
+            sa.func.coalesce(deliveries.c.text, blasts.c.text).label("text"),
+            deliveries.c.batch_id.label("batch"),
+            deliveries.c.accepted_at,
+            *more,
+        )
+        .join(blasts, blasts.c.id == deliveries.c.blast_id)
+        .join(passes, passes.c.id == deliveries.c.pass_id)
+        .join(members, members.c.id == passes.c.member_id)
+    )
+
+
+def _spelled(row: sa.RowMapping) -> dict[str, Any]:
+    return {**row, "accepted_at": rfc3339(row["accepted_at"])}

@@ -1,0 +1,506 @@
+"""Members and their passes: written by a sync a page at a time, read a screen at a time."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.database import upsert
+from store.errors import UsageError
+from store.programs import INACTIVE
+from store.schema import blasts, deliveries, members, passes
+from store.times import Moment, rfc3339
+
+CHANNEL = "passkit"
+PASS_WORDS = {
+    "PASS_ISSUED": "issued",
+    "PASS_INSTALLED": "installed",
+    "PASS_UNINSTALLED": "uninstalled",
+    "PASS_INVALIDATED": "invalidated",
+}
+"""PassKit's words for a pass's state, and ours; any other is `unknown`."""
+
+ORDERS: dict[str, sa.ColumnElement[Any]] = {
+    name: members.c[name]
+    for name in ("name", "external_id", "email", "tier_id", "points", "tier_points", "birthday", "status")
+} | {"created_at": members.c.created_at, "updated_at": members.c.updated_at}
+"""What a list can be ordered by."""
+
+TOLD = (
+    "name", "email", "phone", "tier_id", "points", "secondary_points", "tier_points", "birthday",
+    "status", "opted_out", "expires_at", "created_at", "updated_at",
+)  # fmt: skip
+"""What the provider says of a holder, under the same names as our columns."""
+
+LONGEST = {"provider_id": 200, "external_id": 200, "name": 160, "email": 254, "phone": 40, "tier_id": 200}
+"""Characters kept of each; together they fit one index entry on every database."""
+
+IDS = ("provider_id", "external_id")
+LARGEST = 2**63 - 1
+LAST_DELIVERIES = 20
+
+_unstorable = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One addressable pass of a member.
+
+    status   issued | installed | uninstalled | invalidated | gone | unknown
+    wallets  "apple", "google", "other"; empty where not known
+    shown_text  the message field's present value, as far as we know; shown_at: when we put it there
+    """
+
+    id: int
+    member_id: int
+    channel: str
+    provider_id: str
+    status: str
+    wallets: tuple[str, ...]
+    installed_at: datetime | None
+    shown_text: str | None
+    shown_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The pass as the commands print it."""
+        return {
+            "id": self.provider_id,
+            "channel": self.channel,
+            "status": self.status,
+            "wallets": list(self.wallets),
+            "installed_at": rfc3339(self.installed_at),
+            "shown_text": self.shown_text,
+            "shown_at": rfc3339(self.shown_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A holder in a program, with the passes that hold it. `id` is ours, `external_id` the operator's."""
+
+    id: int
+    program_id: str
+    external_id: str
+    name: str
+    email: str | None
+    phone: str | None
+    tier_id: str | None
+    points: float | None
+    secondary_points: float | None
+    tier_points: int | None
+    birthday: date | None
+    locale: str | None
+    time_zone: str | None
+    status: str
+    opted_out: bool
+    expires_at: datetime | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    attributes: Mapping[str, Any]
+    synced_at: datetime | None
+    passes: tuple[Pass, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The member as the commands print it."""
+        return {
+            "program": self.program_id,
+            "external_id": self.external_id,
+            "name": self.name,
+            "email": self.email,
+            "phone": self.phone,
+            "tier": self.tier_id,
+            "points": self.points,
+            "secondary_points": self.secondary_points,
+            "tier_points": self.tier_points,
+            "birthday": self.birthday.isoformat() if self.birthday else None,
+            "locale": self.locale,
+            "time_zone": self.time_zone,
+            "status": self.status,
+            "opted_out": self.opted_out,
+            "expires_at": rfc3339(self.expires_at),
+            "created_at": rfc3339(self.created_at),
+            "updated_at": rfc3339(self.updated_at),
+            "synced_at": rfc3339(self.synced_at),
+            "attributes": dict(self.attributes),
+            "passes": [one.as_json() for one in self.passes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a program's messages get. Each figure counts members who have not left.
+
+    members        all of them
+    opted_out      want no messages
+    not_installed  the others whose pass is in no wallet
+    google_only    of those whose pass is installed: in Google Wallet and not in Apple's
+    """
+
+    members: int
+    opted_out: int
+    not_installed: int
+    google_only: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A pass that the provider's list did not show, to be asked for by its id."""
+
+    pass_id: int
+    provider_id: str
+    external_id: str
+
+
+def storable(holder: Mapping[str, object]) -> dict[str, Any]:
+    """A provider's record made fit for any database; raises ValueError where an id or a number is not.
+
+    Over-long names are cut, empty texts become None, and characters that Postgres cannot keep (NUL,
+    half surrogates) become U+FFFD. Ids are never changed: they have to find the pass again.
+    """
+    fit: dict[str, Any] = dict(holder)
+    for name in IDS:
+        if not fit[name] or len(fit[name]) > LONGEST[name] or _unstorable.search(fit[name]):
+            raise ValueError(f"record {str(holder['provider_id'])[:60]!r}: {name} cannot be kept")
+    if abs(fit["tier_points"] or 0) > LARGEST:
+        raise ValueError(f"record {fit['provider_id']!r}: tier_points cannot be kept")
+    for name in ("name", "email", "phone", "tier_id"):
+        fit[name] = _unstorable.sub("\ufffd", fit[name] or "")[: LONGEST[name]] or None
+    fit["name"] = fit["name"] or ""
+    fit["meta"] = {
+        _unstorable.sub("\ufffd", key): _unstorable.sub("\ufffd", value) for key, value in fit["meta"].items()
+    }
+    return fit
+
+
+def upsert_page(
+    connection: sa.Connection,
+    program_id: str,
+    holders: Sequence[Mapping[str, Any]],
+    *,
+    message_key: str,
+    seen_at: datetime,
+) -> None:
+    """Write one page of the provider's records, each as `storable` gives it: members, and a pass for each.
+
+    `seen_at` is the moment before the page was asked for: a text that we put onto a pass since then
+    is newer than the page and stays. Attributes from files stay too, under the pass's own free data.
+    A holder whose external id changed keeps its member; a record that stands in the page twice is
+    written once, as it stood last.
+    """
+    if not holders:
+        return
+    _follow_renames(connection, program_id, holders)
+    by_external_id = {holder["external_id"]: holder for holder in holders}
+    imported = _imported(connection, program_id, by_external_id)
+    rows = [
+        {name: holder.get(name) for name in TOLD}
+        | {
+            "program_id": program_id,
+            "external_id": external_id,
+            "birthday": _day(holder.get("birthday")),
+            "imported": imported.get(external_id, {}),
+            "attributes": imported.get(external_id, {}) | _without(holder["meta"], message_key),
+            "synced_at": seen_at,
+        }
+        for external_id, holder in sorted(by_external_id.items())
+    ]
+    statement = upsert(connection, members)
+    told = {name: statement.excluded[name] for name in (*TOLD, "attributes", "synced_at")}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["program_id", "external_id"], set_=told), rows
+    )
+    _upsert_passes(connection, program_id, holders, message_key, seen_at)
+
+
+def unseen(
+    connection: sa.Connection, program_id: str, since: datetime, after_id: int = 0, limit: int = 500
+) -> list[Unseen]:
+    """Passes, by id from `after_id` on, that a sync begun at `since` has not met.
+
+    A member who was enrolled anew has two passes: both are given, so that the old one is found gone.
+    """
+    other = passes.alias()
+    twin = sa.exists().where(
+        other.c.member_id == passes.c.member_id,
+        other.c.id != passes.c.id,
+        other.c.channel == CHANNEL,
+        other.c.status != "gone",
+    )
+    query = (
+        sa.select(passes.c.id, passes.c.provider_id, members.c.external_id)
+        .join(members, members.c.id == passes.c.member_id)
+        .where(
+            passes.c.program_id == program_id,
+            passes.c.channel == CHANNEL,
+            passes.c.status != "gone",
+            passes.c.id > after_id,
+            sa.or_(members.c.synced_at.is_(None), members.c.synced_at < since, twin),
+        )
+        .order_by(passes.c.id)
+        .limit(limit)
+    )
+    return [Unseen(*row) for row in connection.execute(query)]
+
+
+def mark_gone(connection: sa.Connection, pass_ids: Sequence[int]) -> None:
+    """The provider knows these passes no more. A member left without any pass counts as DELETED."""
+    if not pass_ids:
+        return
+    connection.execute(passes.update().where(passes.c.id.in_(pass_ids)).values(status="gone"))
+    holders = sa.select(passes.c.member_id).where(passes.c.id.in_(pass_ids))
+    remaining = sa.exists().where(passes.c.member_id == members.c.id, passes.c.status != "gone")
+    connection.execute(members.update().where(members.c.id.in_(holders), ~remaining).values(status="DELETED"))
+
+
+def page(
+    connection: sa.Connection,
+    program_id: str,
+    *,
+    condition: sa.ColumnElement[bool] | None = None,
+    search: str = "",
+    order: str = "name",
+    descending: bool = False,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[Member]:
+    """One screen of members with their passes. Raises UsageError for an order that there is not.
+
+    `search` is looked for, case-blind, anywhere in name, external id, email and phone. Members without
+    a value in the column ordered by come last.
+    """
+    if order not in ORDERS:
+        raise UsageError(f"members cannot be ordered by {order!r}: choose from {', '.join(ORDERS)}")
+    ids = sa.select(members.c.id).where(*_scope(connection, program_id, condition, search))
+    ids = ids.order_by(*_ordering(order, descending)).offset(offset).limit(limit)
+    found = [id_ for (id_,) in connection.execute(ids)]
+    rows = {row.id: row for row in connection.execute(_columns().where(members.c.id.in_(found)))}
+    held = _passes_of(connection, found)
+    return [Member(**rows[id_]._mapping, passes=held.get(id_, ())) for id_ in found]
+
+
+def count(
+    connection: sa.Connection,
+    program_id: str,
+    *,
+    condition: sa.ColumnElement[bool] | None = None,
+    search: str = "",
+) -> int:
+    """How many members `page` would give in all."""
+    scope = _scope(connection, program_id, condition, search)
+    return connection.execute(sa.select(sa.func.count()).select_from(members).where(*scope)).scalar_one()
+
+
+def reach(connection: sa.Connection, program_id: str) -> Reach:
+    """How many of a program's members a message can get to."""
+    wallets = sa.cast(passes.c.wallets, sa.Text)
+    mine = sa.and_(passes.c.member_id == members.c.id, passes.c.status == "installed")
+    installed = sa.exists().where(mine)
+    elsewhere = sa.exists().where(mine, ~sa.and_(wallets.contains("google"), ~wallets.contains("apple")))
+    wanted = members.c.opted_out.is_(False)
+    query = sa.select(
+        sa.func.count(),
+        sa.func.count().filter(members.c.opted_out),
+        sa.func.count().filter(wanted, ~installed),
+        sa.func.count().filter(wanted, installed, ~elsewhere),
+    ).where(members.c.program_id == program_id, members.c.status.not_in(INACTIVE))
+    return Reach(*connection.execute(query).one())
+
+
+def get(connection: sa.Connection, program_id: str, external_id: str) -> Member:
+    """The member with this external id. Raises UsageError with near ids where there is none."""
+    row = connection.execute(
+        _columns().where(members.c.program_id == program_id, members.c.external_id == external_id)
+    ).first()
+    if row is None:
+        near = _near(connection, program_id, external_id)
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise UsageError(f"there is no member {external_id!r} in this program{hint}")
+    return Member(**row._mapping, passes=_passes_of(connection, [row.id]).get(row.id, ()))
+
+
+def show(connection: sa.Connection, program_id: str, external_id: str) -> dict[str, Any]:
+    """All that is known of one member, its passes and the last deliveries to them, as JSON."""
+    member = get(connection, program_id, external_id)
+    query = (
+        sa.select(deliveries, blasts.c.name.label("blast_name"), blasts.c.text.label("blast_text"))
+        .add_columns(passes.c.provider_id, passes.c.channel)
+        .join(passes, passes.c.id == deliveries.c.pass_id)
+        .join(blasts, blasts.c.id == deliveries.c.blast_id)
+        .where(passes.c.member_id == member.id)
+        .order_by(deliveries.c.id.desc())
+        .limit(LAST_DELIVERIES)
+    )
+    last = [
+        {
+            "blast": row.blast_id,
+            "name": row.blast_name,
+            "pass": row.provider_id,
+            "channel": row.channel,
+            "state": row.state,
+            "reason": row.reason,
+            "detail": row.detail,
+            "verdict": row.verdict,
+            "attempts": row.attempts,
+            "text": row.text if row.text is not None else row.blast_text,
+            "accepted_at": rfc3339(row.accepted_at),
+        }
+        for row in connection.execute(query)
+    ]
+    return member.as_json() | {"deliveries": last}
+
+
+def _follow_renames(connection: sa.Connection, program_id: str, holders: Sequence[Mapping[str, Any]]) -> None:
+    """Give members whose pass now carries another external id that id, unless another member has it.
+
+    The rows are locked in the order of their ids, as everybody does who writes to many passes at once.
+    """
+    now_called = {holder["provider_id"]: holder["external_id"] for holder in holders}
+    query = (
+        sa.select(passes.c.provider_id, members.c.id, members.c.external_id)
+        .join(members, members.c.id == passes.c.member_id)
+        .where(
+            passes.c.program_id == program_id,
+            passes.c.channel == CHANNEL,
+            passes.c.provider_id.in_(now_called),
+        )
+        .order_by(passes.c.id)
+        .with_for_update()
+    )
+    for provider_id, member_id, external_id in connection.execute(query).all():
+        wanted = now_called[provider_id]
+        if wanted != external_id:
+            namesake = sa.select(members.c.id).where(
+                members.c.program_id == program_id, members.c.external_id == wanted
+            )
+            if connection.execute(namesake).first() is None:
+                connection.execute(
+                    members.update().where(members.c.id == member_id).values(external_id=wanted)
+                )
+
+
+def _imported(
+    connection: sa.Connection, program_id: str, external_ids: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    query = sa.select(members.c.external_id, members.c.imported).where(
+        members.c.program_id == program_id, members.c.external_id.in_(list(external_ids))
+    )
+    return {external_id: imported for external_id, imported in connection.execute(query) if imported}
+
+
+def _upsert_passes(
+    connection: sa.Connection,
+    program_id: str,
+    holders: Sequence[Mapping[str, Any]],
+    message_key: str,
+    seen_at: datetime,
+) -> None:
+    query = sa.select(members.c.external_id, members.c.id).where(
+        members.c.program_id == program_id,
+        members.c.external_id.in_({holder["external_id"] for holder in holders}),
+    )
+    ids = dict(connection.execute(query).all())
+    rows = {
+        holder["provider_id"]: {
+            "member_id": ids[holder["external_id"]],
+            "program_id": program_id,
+            "channel": CHANNEL,
+            "provider_id": holder["provider_id"],
+            "keys": dict(holder.get("keys") or {}),
+            "status": PASS_WORDS.get(holder["pass_status"], "unknown"),
+            "wallets": list(holder["wallets"]),
+            "installed_at": holder.get("installed_at"),
+            "shown_text": holder["meta"].get(message_key),
+        }
+        for holder in holders
+    }
+    statement = upsert(connection, passes)
+    new = statement.excluded
+    ours = passes.c.shown_at >= sa.bindparam("page_asked_at", seen_at, Moment)
+    same = passes.c.shown_text.is_not_distinct_from(new.shown_text)
+    told = {name: new[name] for name in ("member_id", "keys", "status", "wallets", "installed_at")}
+    told["shown_text"] = sa.case((ours, passes.c.shown_text), else_=new.shown_text)
+    told["shown_at"] = sa.case((sa.or_(ours, same), passes.c.shown_at), else_=None)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["program_id", "channel", "provider_id"], set_=told),
+        [rows[provider_id] for provider_id in sorted(rows)],
+    )
+
+
+def _columns() -> sa.Select[Any]:
+    return sa.select(*(column for column in members.c if column.name != "imported"))
+
+
+def _scope(
+    connection: sa.Connection, program_id: str, condition: sa.ColumnElement[bool] | None, search: str
+) -> list[sa.ColumnElement[bool]]:
+    scope = [members.c.program_id == program_id]
+    if condition is not None:
+        scope.append(condition)
+    if search:
+        pattern = "%" + _escaped(search) + "%"
+        columns = (members.c.name, members.c.external_id, members.c.email, members.c.phone)
+        scope.append(sa.or_(*(_like(connection, column, pattern) for column in columns)))
+    return scope
+
+
+def _like(connection: sa.Connection, column: sa.Column[Any], pattern: str) -> sa.ColumnElement[bool]:
+    """Case-blind LIKE. SQLite's own is (for ASCII letters), and three times as fast as one over lower()."""
+    like = column.like if connection.dialect.name == "sqlite" else column.ilike
+    return like(pattern, escape="/")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\0", "").replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+def _ordering(order: str, descending: bool) -> list[sa.ColumnElement[Any]]:
+    column = ORDERS[order]
+    directed = column.desc() if descending else column.asc()
+    if members.c[order].nullable:
+        directed = directed.nulls_last()
+    tie = members.c.external_id
+    return [directed, tie.desc() if descending else tie.asc()]
+
+
+def _passes_of(connection: sa.Connection, member_ids: Sequence[int]) -> dict[int, tuple[Pass, ...]]:
+    names = [passes.c[name] for name in Pass.__dataclass_fields__]
+    query = sa.select(*names).where(passes.c.member_id.in_(member_ids)).order_by(passes.c.id)
+    held: dict[int, tuple[Pass, ...]] = {}
+    for row in connection.execute(query):
+        one = Pass(**{**row._mapping, "wallets": tuple(row.wallets)})
+        held[one.member_id] = (*held.get(one.member_id, ()), one)
+    return held
+
+
+def _near(connection: sa.Connection, program_id: str, external_id: str) -> list[str]:
+    """Up to three ids like this one, among those that share its first characters."""
+    for length in (len(external_id) - 1, len(external_id) // 2, 1):
+        head = external_id[:length] if length > 0 else ""
+        if not head:
+            break
+        query = (
+            sa.select(members.c.external_id)
+            .where(
+                members.c.program_id == program_id,
+                _like(connection, members.c.external_id, _escaped(head) + "%"),
+            )
+            .limit(1_000)
+        )
+        some = [found for (found,) in connection.execute(query)]
+        if near := difflib.get_close_matches(external_id, some, n=3, cutoff=0.5):
+            return near
+    return []
+
+
+def _without(meta: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in meta.items() if name != key}
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

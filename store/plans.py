@@ -1,0 +1,97 @@
+"""A plan's rows: the blast, a delivery for each pass, and the hash over both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.ledger import Blast, get
+from store.schema import blasts, deliveries
+from store.times import Moment
+
+
+def create(
+    connection: sa.Connection,
+    *,
+    account: str,
+    program_id: str,
+    name: str,
+    text: str,
+    message_key: str,
+    audience: str,
+    at: datetime,
+) -> int:
+    """A new blast, planned, with nobody in it yet. Returns its id."""
+    insert = (
+        blasts.insert()
+        .values(
+            account=account,
+            program_id=program_id,
+            name=name,
+            text=text,
+            message_key=message_key,
+            audience=audience,
+            state="planned",
+            plan_hash="",
+            planned_at=at,
+        )
+        .returning(blasts.c.id)
+    )
+    return int(connection.execute(insert).scalar_one())
+
+
+def freeze(connection: sa.Connection, blast_id: int, asked: sa.Select[Any], *, at: datetime) -> None:
+    """One INSERT ... SELECT: a delivery for each pass, pending or skipped.
+
+    `asked` has the columns pass_id, reason (NULL: may be messaged) and verdict.
+    """
+    rows = asked.subquery()
+    pending = rows.c.reason.is_(None)
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        "blast_id": sa.literal(blast_id),
+        "pass_id": rows.c.pass_id,
+        "state": sa.case((pending, "pending"), else_="skipped"),
+        "reason": rows.c.reason,
+        "verdict": rows.c.verdict,
+        "attempts": sa.literal(0),
+        "attempts_forgiven": sa.literal(0),
+        "due_at": sa.case((pending, sa.literal(at, Moment())), else_=sa.null()),
+    }
+    connection.execute(deliveries.insert().from_select(list(columns), sa.select(*columns.values())))
+
+
+def write_texts(connection: sa.Connection, texts: Mapping[int, str], skipped: Mapping[int, str]) -> None:
+    """Members' own texts for a plan's pending deliveries; those that cannot have one are skipped."""
+    this = deliveries.c.id == sa.bindparam("delivery")
+    if texts:
+        connection.execute(
+            deliveries.update().where(this).values(text=sa.bindparam("own")),
+            [{"delivery": delivery_id, "own": text} for delivery_id, text in texts.items()],
+        )
+    if skipped:
+        change: dict[str, Any] = {"reason": sa.bindparam("why"), "verdict": sa.bindparam("phone")}
+        connection.execute(
+            deliveries.update().where(this).values(state="skipped", due_at=None, **change),
+            [
+                {"delivery": delivery_id, "why": why, "phone": "silent" if why == "same_text" else "nothing"}
+                for delivery_id, why in skipped.items()
+            ],
+        )
+
+
+def seal(connection: sa.Connection, blast_id: int) -> Blast:
+    """Write the hash over set and text: what was confirmed is what is sent."""
+    digest = hashlib.sha256(get(connection, blast_id).text.encode())
+    rows = connection.execute(
+        sa.select(deliveries.c.pass_id, deliveries.c.state, deliveries.c.text)
+        .where(deliveries.c.blast_id == blast_id)
+        .order_by(deliveries.c.pass_id)
+    )
+    for partition in rows.partitions(10_000):
+        digest.update(repr([tuple(row) for row in partition]).encode())
+    connection.execute(blasts.update().where(blasts.c.id == blast_id).values(plan_hash=digest.hexdigest()))
+    return get(connection, blast_id)

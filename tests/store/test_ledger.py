@@ -1,0 +1,365 @@
+"""The ledger: no reachable state breaks the sum, leaves an end, or lets two batches hold one delivery."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from store import ledger, plans, settlements
+from store.database import Database
+from store.errors import Refused, UsageError
+from store.ledger import Claimed
+from store.schema import attempts, batches, deliveries, members, passes
+from store.settlements import Settlement
+from tests.store.crowd import NOW, member, open_store
+
+LEASE = timedelta(seconds=60)
+
+
+def installed(member_id: int) -> dict[str, object]:
+    """An installed pass of a member."""
+    return {
+        "member_id": member_id,
+        "program_id": "P1",
+        "channel": "passkit",
+        "provider_id": f"pass{member_id}",
+        "keys": {},
+        "status": "installed",
+        "wallets": ["apple"],
+    }
+
+
+def planned(database: Database, holders: int = 10, skipped: int = 2) -> int:
+    """A planned blast to every pass; the last few are skipped."""
+    with database.write() as connection:
+        have = connection.execute(sa.select(sa.func.count()).select_from(passes)).scalar_one()
+        if not have:
+            rows = [member(str(number), id=number + 1) for number in range(holders)]
+            connection.execute(members.insert(), rows)
+            connection.execute(passes.insert(), [installed(number + 1) for number in range(holders)])
+        blast_id = plans.create(
+            connection,
+            account="rehearsal",
+            program_id="P1",
+            name="Friday",
+            text="Two for one",
+            message_key="latestOffer",
+            audience="all active members",
+            at=NOW,
+        )
+        late = passes.c.id > sa.select(sa.func.max(passes.c.id) - skipped).scalar_subquery()
+        asked = sa.select(
+            passes.c.id.label("pass_id"),
+            sa.case((late, "opted_out"), else_=sa.null()).label("reason"),
+            sa.literal("alert").label("verdict"),
+        )
+        plans.freeze(connection, blast_id, asked, at=NOW)
+        plans.seal(connection, blast_id)
+    return blast_id
+
+
+def running(database: Database, holders: int = 10, skipped: int = 2) -> int:
+    blast_id = planned(database, holders, skipped)
+    step(database, blast_id, "running")
+    return blast_id
+
+
+def step(database: Database, blast_id: int, to: str, at: datetime = NOW) -> None:
+    with database.write() as connection:
+        ledger.step(connection, blast_id, to, at=at, hold_reason="a reason" if to == "held" else None)
+
+
+def claim(database: Database, blast_id: int, limit: int = 3, at: datetime = NOW) -> tuple[int, list[Claimed]]:
+    with database.write() as connection:
+        return ledger.claim(connection, blast_id, worker="w", limit=limit, lease_until=at + LEASE, at=at)
+
+
+def settle(
+    database: Database, blast_id: int, batch_id: int, ended: list[Settlement], at: datetime = NOW
+) -> int:
+    with database.write() as connection:
+        return settlements.settle(connection, blast_id, batch_id, ended, at=at)
+
+
+def accepted(claimed: Claimed) -> Settlement:
+    return Settlement(claimed.id, claimed.pass_id, "accepted", "accepted", shown_text=claimed.text)
+
+
+def failed(claimed: Claimed, reason: str = "not_found") -> Settlement:
+    return Settlement(claimed.id, claimed.pass_id, "failed", "gone", reason=reason, pass_status="gone")
+
+
+def again(claimed: Claimed, at: datetime = NOW, outcome: str = "later") -> Settlement:
+    due = at + timedelta(seconds=5)
+    return Settlement(claimed.id, claimed.pass_id, "pending", outcome, reason="timeout", due_at=due)
+
+
+def counts(database: Database, blast_id: int) -> dict[str, int]:
+    with database.read() as connection:
+        return ledger.tally(connection, blast_id).counts
+
+
+def test_a_plan_counts_what_is_sent_and_what_is_not(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = planned(database)
+    with database.read() as connection:
+        tally = ledger.tally(connection, blast_id)
+        assert ledger.get(connection, blast_id).plan_hash
+    assert tally.counts["planned"] == 10
+    assert tally.counts["pending"] == 8
+    assert tally.skipped_by_reason == {"opted_out": 2}
+    database.close()
+
+
+def test_the_database_refuses_a_second_delivery_for_a_pass(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = planned(database)
+    asked = sa.select(
+        passes.c.id.label("pass_id"), sa.null().label("reason"), sa.literal("alert").label("verdict")
+    )
+    with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
+        plans.freeze(connection, blast_id, asked, at=NOW)
+    assert counts(database, blast_id)["planned"] == 10
+    database.close()
+
+
+def test_nothing_is_claimed_before_the_launch_nor_while_paused(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = planned(database)
+    assert claim(database, blast_id) == (0, [])
+    step(database, blast_id, "running")
+    step(database, blast_id, "paused")
+    assert claim(database, blast_id) == (0, [])
+    step(database, blast_id, "running")
+    assert len(claim(database, blast_id)[1]) == 3
+    database.close()
+
+
+def test_two_claims_never_overlap(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database)
+    claims = [claim(database, blast_id)[1] for _ in range(5)]
+    ids = [one.id for batch in claims for one in batch]
+    assert len(ids) == len(set(ids)) == 8
+    assert counts(database, blast_id)["sending"] == 8
+    database.close()
+
+
+def test_a_settlement_writes_delivery_batch_pass_and_try(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database)
+    batch_id, (one, two, three) = claim(database, blast_id)
+    assert settle(database, blast_id, batch_id, [accepted(one), failed(two), again(three)]) == 0
+    with database.read() as connection:
+        rows = {row.id: row for row in connection.execute(sa.select(deliveries))}
+        batch = connection.execute(sa.select(batches)).one()
+        tries = connection.execute(sa.select(attempts.c.delivery_id, attempts.c.outcome)).all()
+        shown = connection.execute(sa.select(passes.c.shown_text).where(passes.c.id == one.pass_id)).scalar()
+        status = connection.execute(sa.select(passes.c.status).where(passes.c.id == two.pass_id)).scalar()
+    assert (rows[one.id].state, rows[one.id].accepted_at) == ("accepted", NOW)
+    assert (rows[two.id].state, rows[two.id].reason) == ("failed", "not_found")
+    assert (rows[three.id].state, rows[three.id].due_at) == ("pending", NOW + timedelta(seconds=5))
+    assert (batch.size, batch.accepted, batch.failed, batch.returned, batch.settled_at) == (3, 1, 1, 1, NOW)
+    assert sorted(tries) == [(two.id, "gone"), (three.id, "later")]
+    assert (shown, status) == ("Two for one", "gone")
+    database.close()
+
+
+def test_a_lost_lease_is_not_overwritten(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database)
+    first, (one, *_) = claim(database, blast_id, limit=1)
+    late = NOW + LEASE
+    with database.write() as connection:
+        assert ledger.release_expired(connection, "rehearsal", at=late) == 1
+    second, (same, *_) = claim(database, blast_id, limit=1, at=late)
+    # Due before the others were planned, a returned delivery does not jump the queue: claim until it comes.
+    while same.id != one.id:
+        second, (same, *_) = claim(database, blast_id, limit=1, at=late)
+    assert settle(database, blast_id, first, [failed(one)], at=late) == 1
+    assert settle(database, blast_id, second, [accepted(same)], at=late) == 0
+    assert counts(database, blast_id)["failed"] == 0
+    assert same.attempts == 2
+    database.close()
+
+
+def test_a_pass_carries_one_message_at_a_time_in_the_order_of_blasts(store_url: str) -> None:
+    database = open_store(store_url)
+    older = running(database, holders=1, skipped=0)
+    newer = running(database, holders=1, skipped=0)
+    batch_id, (one,) = claim(database, older)
+    assert claim(database, newer) == (0, [])
+    settle(database, older, batch_id, [again(one, outcome="unknown")])
+    assert claim(database, newer) == (0, [])  # the older text may have arrived: look first
+    later = NOW + timedelta(seconds=6)
+    batch_id, (one,) = claim(database, older, at=later)
+    settle(database, older, batch_id, [accepted(one)], at=later)
+    assert len(claim(database, newer, at=later)[1]) == 1
+    database.close()
+
+
+def test_a_blast_is_finished_only_when_nothing_is_open(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database, holders=2, skipped=0)
+    batch_id, (one, two) = claim(database, blast_id)
+    settle(database, blast_id, batch_id, [accepted(one)])
+    with database.write() as connection:
+        assert not ledger.finish_if_done(connection, blast_id, at=NOW)
+    settle(database, blast_id, batch_id, [failed(two)])
+    with database.write() as connection:
+        assert ledger.finish_if_done(connection, blast_id, at=NOW)
+        assert not ledger.finish_if_done(connection, blast_id, at=NOW)
+        assert ledger.get(connection, blast_id).state == "finished"
+    database.close()
+
+
+def test_a_retry_takes_up_only_what_failed_and_counts_its_tries_anew(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database, holders=3, skipped=0)
+    batch_id, (one, two, three) = claim(database, blast_id)
+    settle(database, blast_id, batch_id, [accepted(one), failed(two), failed(three, reason="timeout")])
+    with database.write() as connection:
+        ledger.finish_if_done(connection, blast_id, at=NOW)
+        assert ledger.retry(connection, blast_id, reason="timeout", at=NOW) == 1
+        assert ledger.retry(connection, blast_id, batch_id=batch_id + 1, at=NOW) == 0
+        assert ledger.get(connection, blast_id).state == "running"
+    _, (same,) = claim(database, blast_id)
+    assert (same.id, same.attempts) == (three.id, 1)
+    database.close()
+
+
+def test_cancel_ends_what_waits_and_what_comes_back_unsent(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database, holders=5, skipped=0)
+    batch_id, (one, two, three) = claim(database, blast_id)
+    step(database, blast_id, "cancelled")
+    settle(database, blast_id, batch_id, [accepted(one), again(two), again(three, outcome="unknown")])
+    with database.read() as connection:
+        tally = ledger.tally(connection, blast_id)
+    assert tally.skipped_by_reason == {"cancelled": 3}
+    assert tally.failed_by_reason == {"unknown": 1}
+    assert tally.counts["accepted"] == 1
+    with pytest.raises(Refused, match="was cancelled"), database.write() as connection:
+        ledger.retry(connection, blast_id, at=NOW)
+    database.close()
+
+
+def test_an_illegal_step_is_refused_in_words(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = planned(database)
+    with pytest.raises(Refused, match=f"blast {blast_id} is planned: it cannot become paused"):
+        step(database, blast_id, "paused")
+    with pytest.raises(UsageError, match="there is no blast 4711"):
+        step(database, 4711, "paused")
+    database.close()
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Any order of operators' words, claims, settlements, lost leases and ticks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database = open_store("sqlite:///:memory:")
+        self.now = NOW
+        self.in_hand: list[tuple[int, int, Claimed]] = []
+        self.ended: dict[int, str] = {}
+
+    @initialize()
+    def plan(self) -> None:
+        self.blasts = [planned(self.database, 6, 1), planned(self.database, 6, 1)]
+
+    @rule(number=st.integers(0, 1), to=st.sampled_from(sorted(ledger.STEPS)))
+    def say(self, number: int, to: str) -> None:
+        blast_id = self.blasts[number]
+        with self.database.read() as connection:
+            state = ledger.get(connection, blast_id).state
+        if to == "finished":
+            return
+        if to == state or to in ledger.STEPS[state]:
+            step(self.database, blast_id, to, self.now)
+        else:
+            with pytest.raises(Refused):
+                step(self.database, blast_id, to, self.now)
+
+    @rule(number=st.integers(0, 1), limit=st.integers(1, 4))
+    def take(self, number: int, limit: int) -> None:
+        batch_id, claimed = claim(self.database, self.blasts[number], limit, self.now)
+        flying = {one.pass_id for _, batch, one in self.in_hand if self._holds(batch, one)}
+        assert not flying & {one.pass_id for one in claimed}
+        self.in_hand += [(self.blasts[number], batch_id, one) for one in claimed]
+
+    @precondition(lambda self: self.in_hand)
+    @rule(data=st.data(), how=st.sampled_from(["accepted", "failed", "again", "unknown"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        blast_id, batch_id, one = self.in_hand.pop(data.draw(st.integers(0, len(self.in_hand) - 1)))
+        made = {
+            "accepted": accepted(one),
+            "failed": failed(one),
+            "again": again(one, self.now),
+            "unknown": again(one, self.now, "unknown"),
+        }
+        held = self._holds(batch_id, one)
+        stale = settle(self.database, blast_id, batch_id, [made[how]], self.now)
+        assert stale == (0 if held else 1)
+
+    def _holds(self, batch_id: int, one: Claimed) -> bool:
+        query = sa.select(deliveries.c.id).where(
+            deliveries.c.id == one.id, deliveries.c.batch_id == batch_id, deliveries.c.state == "sending"
+        )
+        with self.database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    @rule(seconds=st.sampled_from([1, 10, 61]))
+    def wait(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def tick(self) -> None:
+        with self.database.write() as connection:
+            ledger.release_expired(connection, "rehearsal", at=self.now)
+            for blast_id in self.blasts:
+                ledger.finish_if_done(connection, blast_id, at=self.now)
+
+    @rule(number=st.integers(0, 1))
+    def retry(self, number: int) -> None:
+        with self.database.write() as connection:
+            state = ledger.get(connection, self.blasts[number]).state
+            if state in ("cancelled", "planned", "scheduled", "missed"):
+                with pytest.raises(Refused):
+                    ledger.retry(connection, self.blasts[number], at=self.now)
+                return
+            ledger.retry(connection, self.blasts[number], at=self.now)
+        self.ended = {key: state for key, state in self.ended.items() if state != "failed"}
+
+    @invariant()
+    def the_sum_holds(self) -> None:
+        for blast_id in getattr(self, "blasts", []):
+            with self.database.read() as connection:
+                tally = ledger.tally(connection, blast_id)
+                blast = ledger.get(connection, blast_id)
+            assert tally.planned == 6
+            assert set(tally.states) == set(ledger.STATES)
+            if blast.state == "finished":
+                assert tally.open == 0
+            if blast.state == "cancelled":
+                assert tally.states["pending"] == 0
+
+    @invariant()
+    def an_end_is_an_end(self) -> None:
+        with self.database.read() as connection:
+            states = dict(connection.execute(sa.select(deliveries.c.id, deliveries.c.state)).all())
+        for delivery_id, state in self.ended.items():
+            assert states[delivery_id] == state
+        self.ended = {key: s for key, s in states.items() if s in ("accepted", "failed", "skipped")}
+
+    def teardown(self) -> None:
+        self.database.close()
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
