@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from jobs.channels import passkit_http
 from jobs.channels.base import Channel, Pace
 from jobs.channels.passkit import PassKitChannel
 from jobs.channels.passkit_api import PassKit
+from jobs.engine.pace import Pacer
 from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
+from store.database import Database
 from store.settings import Settings
 
 
@@ -31,8 +38,28 @@ def credentials(settings: Settings) -> passkit_http.Account:
 
 
 def open_client(settings: Settings, pace: Pace | None = None) -> PassKit:
-    """A client for reading: sync and doctor."""
+    """A client of its own, kept open until its `close`; unpaced where no pace is given."""
     return PassKit(credentials(settings), pace=pace) if pace else PassKit(credentials(settings))
+
+
+@asynccontextmanager
+async def reading(settings: Settings, database: Database) -> AsyncIterator[PassKit]:
+    """A client for a sync or a look, whose requests count against the account's rate like a worker's."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:reading"
+    passkit = settings.passkit
+    pacer = Pacer(
+        database,
+        f"account:{settings.account}",
+        holder,
+        passkit.rate_per_second,
+        timeout=3 * passkit.timeout_seconds,
+    )
+    client = open_client(settings, pacer.slot)
+    try:
+        yield client
+    finally:
+        await pacer.close()
+        await client.close()
 
 
 def open_channel(settings: Settings, pace: Pace) -> Channel:

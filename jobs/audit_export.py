@@ -62,7 +62,7 @@ def _write_tables(database: Database, path: Path) -> int:
         columns = {"id": int} | dict.fromkeys(
             ("at", "actor", "act", "subject", "details", "previous_hash", "hash"), str
         )
-        table = portable["audit"].create(columns, pk="id")
+        table = portable.table("audit").create(columns, pk="id")
         table.insert_all(
             entry | {"details": json.dumps(entry["details"], sort_keys=True)} for entry in _entries(database)
         )

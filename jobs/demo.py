@@ -43,12 +43,13 @@ WATCHABLE_RATE = 400
 """Requests a second: as fast as it goes, and so that a person can watch 5,000 messages for half a minute."""
 FAULTS = {
     "unavailable": 0.02,
-    "throttled": 0.005,
+    "throttled": 0.001,
     "retry_after": 1,
     "drop": 0.01,
     "latency_ms": 2,
     "jitter_ms": 4,
 }
+"""Each 429 lets the whole account rest for a second, so there are few of them."""
 TEXT = "Fresh rolls at Kaffeehaus Linden until ten!"
 AUDIENCE = ("gold", "tier = 'gold'")
 START_SECONDS, END_SECONDS, BLAST_SECONDS = 30.0, 5.0, 300.0
@@ -155,14 +156,17 @@ def play(
         name, expression = AUDIENCE
         saved = audiences.save(connection, first.id, name, Selection("where", expression))
         count = audiences.count(connection, first.id, saved)
-    yield Scene(f"REHEARSAL: read {len(rows)} programs with {read:,} members; {count:,} of {first.name} are gold")
+    yield Scene(
+        f"REHEARSAL: read {len(rows)} programs with {read:,} members; {count:,} of {first.name} are gold"
+    )
 
     planned = blasts.plan(
         database, settings, program=first.id, chosen=Selection("all"), text=TEXT, actor=actor
     )
     pending = planned.tally.states["pending"]
     yield Scene(
-        f"blast {planned.blast.id} to {planned.blast.audience} of {first.name}, {planned.tally.planned:,} passes: {TEXT}",
+        f"blast {planned.blast.id} to {planned.blast.audience} of {first.name}, "
+        f"{planned.tally.planned:,} passes: {TEXT}",
         planned.tally.verdicts,
         planned.tally.skipped_by_reason,
     )
@@ -171,7 +175,9 @@ def play(
     with _worker(settings):
         began = time.monotonic()
         blasts.launch(database, settings, planned.blast.id, expect=pending, actor=actor, ring=ring)
-        yield Scene(f"launched to {pending:,} passes, with faults switched on: 503, 429 and dropped connections")
+        yield Scene(
+            f"launched to {pending:,} passes, with faults switched on: 503, 429 and dropped connections"
+        )
         for look in follow(database, planned.blast.id, every=0.2, until=("finished", "cancelled")):
             seconds = time.monotonic() - began
             yield Moment(f"blast {look.blast.id} {look.blast.state}", look.settled, look.tally.planned)
@@ -262,7 +268,9 @@ def _stand_in(home: Path) -> Iterator[None]:
         deadline = time.monotonic() + START_SECONDS
         while standing.running(settings) is None:
             if child.poll() is not None or time.monotonic() > deadline:
-                raise PassbellError(f"the stand-in PassKit did not start: {(home / 'rehearsal.log').read_text()}")
+                raise PassbellError(
+                    f"the stand-in PassKit did not start: {(home / 'rehearsal.log').read_text()}"
+                )
             time.sleep(0.05)
         yield
     finally:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PassKitError, plain
-from jobs.intake.sync import NO_FLIGHTS, discover, read_tiers, region_hint
+from jobs.intake.discovery import NO_FLIGHTS, discover, read_tiers, region_hint
 from store import members, programs
 from store.database import Database
 from store.errors import PassbellError

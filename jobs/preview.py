@@ -92,21 +92,24 @@ def see(
 ) -> Seen | None:
     """What the `number`th member who can be messaged would see; None past the last one.
 
+    Those whose phones alert come first.
     Raises UsageError as the plan does; an empty text gives an empty text.
     """
     text = _check(connection, program_id, text)
     why_not = gate.reason(None)
     who = audiences.condition(connection, program_id, chosen)
-    query = _passes(program_id, who, gate.verdict(why_not).label("verdict"), passes.c.shown_text, members)
-    wanted = query.where(why_not.is_(None)).order_by(passes.c.id).offset(number).limit(1)
+    verdict = gate.verdict(why_not)
+    query = _passes(program_id, who, verdict.label("verdict"), passes.c.shown_text, members)
+    order = (sa.case((verdict == "alert", 0), else_=1), passes.c.id)
+    wanted = query.where(why_not.is_(None)).order_by(*order).offset(number).limit(1)
     row = connection.execute(wanted).mappings().first()
     if row is None:
         return None
     own, reason = _rendered(text, row)
-    verdict = row["verdict"]
+    told = row["verdict"]
     if reason is not None:
-        verdict = "silent" if reason == "same_text" else "nothing"
-    return Seen(row["name"], row["external_id"], own, verdict, reason)
+        told = "silent" if reason == "same_text" else "nothing"
+    return Seen(row["name"], row["external_id"], own, told, reason)
 
 
 def _rendered(text: str, member: sa.RowMapping) -> tuple[str, str | None]:

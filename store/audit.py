@@ -70,12 +70,19 @@ def append(
     connection.execute(audit.insert().values(**values, hash=_hash(**values)))
 
 
-def page(connection: sa.Connection, *, before: int | None = None, limit: int = 100) -> list[Entry]:
-    """The newest entries first, those with an id below `before`."""
-    query = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
+def page(
+    connection: sa.Connection, *, before: int | None = None, offset: int = 0, limit: int = 100
+) -> list[Entry]:
+    """The newest entries first, those with an id below `before`; `offset` of them are left out."""
+    query = sa.select(audit).order_by(audit.c.id.desc()).offset(offset).limit(limit)
     if before is not None:
         query = query.where(audit.c.id < before)
     return [Entry(**row._mapping) for row in connection.execute(query)]
+
+
+def count(connection: sa.Connection) -> int:
+    """How many entries there are."""
+    return connection.execute(sa.select(sa.func.count()).select_from(audit)).scalar_one()
 
 
 def entries(connection: sa.Connection) -> Iterator[Entry]:

@@ -16,8 +16,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from store.errors import PassbellError, UsageError
 
-BUSY_MILLISECONDS = 5_000
-"""How long a writer waits for another one. Longer than any transaction of ours takes."""
+BUSY_MILLISECONDS = 20_000
+"""How long a writer waits for another one. Longer than the longest of ours: a big plan or import."""
 
 
 class Database:

@@ -134,11 +134,19 @@ def batch_count(connection: sa.Connection, blast_id: int) -> int:
 
 
 def blast_page(
-    connection: sa.Connection, account: str, *, offset: int = 0, limit: int = 100
+    connection: sa.Connection,
+    account: str,
+    *,
+    offset: int = 0,
+    limit: int = 100,
+    known: dict[tuple[int, datetime], dict[str, int]] | None = None,
 ) -> list[BlastRow]:
-    """Blasts of an account with their figures, the newest first."""
+    """Blasts of an account with their figures, the newest first.
+
+    `known` keeps the figures of finished blasts, by id and end, for a caller who asks again and again.
+    """
     query = (
-        sa.select(blasts.c.id, blasts.c.name, programs.c.name, blasts.c.state, blasts.c.started_at)
+        sa.select(blasts, programs.c.name.label("program"))
         .join(programs, programs.c.id == blasts.c.program_id)
         .where(blasts.c.account == account)
         .order_by(blasts.c.id.desc())
@@ -146,8 +154,22 @@ def blast_page(
         .limit(limit)
     )
     rows = connection.execute(query).all()
-    states = figures(connection, [row[0] for row in rows])
-    return [BlastRow(*row, states=states[row[0]]) for row in rows]
+    kept = {} if known is None else known
+    states = figures(connection, [row.id for row in rows if (row.id, row.finished_at) not in kept])
+    for row in rows:
+        if row.state == "finished":
+            kept.setdefault((row.id, row.finished_at), states.get(row.id, {}))
+    return [
+        BlastRow(
+            row.id,
+            row.name,
+            row.program,
+            row.state,
+            row.started_at,
+            kept[row.id, row.finished_at] if row.state == "finished" else states[row.id],
+        )
+        for row in rows
+    ]
 
 
 def blast_count(connection: sa.Connection, account: str) -> int:

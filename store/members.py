@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -197,25 +197,28 @@ def upsert_page(
         return
     _follow_renames(connection, program_id, holders)
     by_external_id = {holder["external_id"]: holder for holder in holders}
-    imported = _imported(connection, program_id, by_external_id)
     rows = [
         {name: holder.get(name) for name in TOLD}
         | {
             "program_id": program_id,
             "external_id": external_id,
             "birthday": _day(holder.get("birthday")),
-            "imported": imported.get(external_id, {}),
-            "attributes": imported.get(external_id, {}) | _without(holder["meta"], message_key),
+            "imported": {},
+            "attributes": _without(holder["meta"], message_key),
             "synced_at": seen_at,
         }
         for external_id, holder in sorted(by_external_id.items())
     ]
     statement = upsert(connection, members)
     told = {name: statement.excluded[name] for name in (*TOLD, "attributes", "synced_at")}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["program_id", "external_id"], set_=told), rows
-    )
-    _upsert_passes(connection, program_id, holders, message_key, seen_at)
+    statement = statement.on_conflict_do_update(index_elements=["program_id", "external_id"], set_=told)
+    kept = connection.execute(
+        statement.returning(members.c.id, members.c.external_id, members.c.imported, members.c.attributes),
+        rows,
+    ).all()
+    _underlay(connection, [(row.id, row.imported, row.attributes) for row in kept if row.imported])
+    ids = {row.external_id: row.id for row in kept}
+    _upsert_passes(connection, program_id, ids, holders, message_key, seen_at)
 
 
 def unseen(
@@ -384,27 +387,24 @@ def _follow_renames(connection: sa.Connection, program_id: str, holders: Sequenc
                 )
 
 
-def _imported(
-    connection: sa.Connection, program_id: str, external_ids: Iterable[str]
-) -> dict[str, dict[str, Any]]:
-    query = sa.select(members.c.external_id, members.c.imported).where(
-        members.c.program_id == program_id, members.c.external_id.in_(list(external_ids))
-    )
-    return {external_id: imported for external_id, imported in connection.execute(query) if imported}
+def _underlay(connection: sa.Connection, found: Sequence[tuple[int, dict[str, Any], dict[str, Any]]]) -> None:
+    """Put attributes from files under those of the passes."""
+    if found:
+        statement = members.update().where(members.c.id == sa.bindparam("member"))
+        connection.execute(
+            statement.values(attributes=sa.bindparam("merged")),
+            [{"member": id_, "merged": imported | attributes} for id_, imported, attributes in found],
+        )
 
 
 def _upsert_passes(
     connection: sa.Connection,
     program_id: str,
+    ids: Mapping[str, int],
     holders: Sequence[Mapping[str, Any]],
     message_key: str,
     seen_at: datetime,
 ) -> None:
-    query = sa.select(members.c.external_id, members.c.id).where(
-        members.c.program_id == program_id,
-        members.c.external_id.in_({holder["external_id"] for holder in holders}),
-    )
-    ids = dict(connection.execute(query).all())
     rows = {
         holder["provider_id"]: {
             "member_id": ids[holder["external_id"]],

@@ -153,6 +153,11 @@ def list_programs(connection: sa.Connection, account: str) -> list[ProgramRow]:
     ]
 
 
+def names(connection: sa.Connection, account: str) -> dict[str, str]:
+    """The account's programs, id to name, by name: without the figures that take a look at all members."""
+    return {program.id: program.name for program in _all(connection, account)}
+
+
 def list_tiers(connection: sa.Connection, program_id: str) -> list[Tier]:
     """The program's tiers, by name."""
     query = sa.select(tiers).where(tiers.c.program_id == program_id).order_by(tiers.c.name, tiers.c.id)

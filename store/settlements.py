@@ -149,6 +149,8 @@ def _write_attempts(
 
 
 def _write_passes(connection: sa.Connection, settlements: Sequence[Settlement], at: datetime) -> None:
+    # In the order of ids, as a sync writes them: two that lock the same passes must not wait for each other.
+    settlements = sorted(settlements, key=lambda s: s.pass_id)
     shown = [{"pass": s.pass_id, "shown": s.shown_text} for s in settlements if s.shown_text is not None]
     if shown:
         connection.execute(

@@ -79,13 +79,13 @@ class Slots:
         self._drop(-missing)
 
     def take(self, holder: str, want: int, now: float, until: float) -> list[float]:
-        """Up to `want` slots that are free soon, as the moments from which each may be used."""
+        """Up to `want` slots that are free now or soon, as the moments from which each may be used."""
         taken: list[float] = []
         for entry in sorted(self.free):
             if len(taken) == want or entry[0] > now + AHEAD:
                 break
             count = min(int(entry[1]), want - len(taken))
-            taken.extend([entry[0]] * count)
+            taken.extend([max(entry[0], now)] * count)
             entry[1] -= count
         self.free = [entry for entry in self.free if entry[1] > 0]
         if taken:

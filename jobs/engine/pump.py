@@ -33,9 +33,9 @@ GATHER = 0.05
 """Seconds in which outcomes gather before they are settled together."""
 LINGER = 2.0
 """Seconds: a delivery that is due again this soon is waited for."""
-ENOUGH_REFUSED = 5
-SHARE_REFUSED = 0.2
-"""A blast is held once so many deliveries, and this share of those settled here, were refused."""
+ENOUGH_BAD = 5
+SHARE_BAD = 0.2
+"""A blast is held once so many deliveries, and this share of those settled here, were refused or gone."""
 
 T = TypeVar("T")
 _pump: ContextVar[Pump | None] = ContextVar("_pump", default=None)
@@ -90,7 +90,7 @@ class Pump:
     _open: dict[int, int] = field(default_factory=dict)
     _sending: int = 0
     _settled: int = 0
-    _refused: int = 0
+    _bad: int = 0
     _message_key: str = ""
     _hold: str | None = None
 
@@ -189,7 +189,7 @@ class Pump:
     def _parcel(self, claimed: Claimed) -> Parcel:
         return Parcel(
             kind=claimed.kind,
-            provider_id=claimed.provider_id,
+            provider_id="" if claimed.kind == "flight" else claimed.provider_id,
             external_id=claimed.external_id,
             program_id=claimed.program_id,
             tier_id=claimed.tier_id,
@@ -203,11 +203,11 @@ class Pump:
         self._settled += 1
         if result.outcome is Outcome.THROTTLED:
             self.account.pacer.rest(result.wait or 1.0)
-        if result.outcome is not Outcome.REFUSED:
+        if result.outcome not in (Outcome.REFUSED, Outcome.GONE):
             return
-        self._refused += 1
-        share = self._refused / self._settled
-        if result.account or (self._refused >= ENOUGH_REFUSED and share >= SHARE_REFUSED):
+        self._bad += 1
+        share = self._bad / self._settled
+        if result.account or (self._bad >= ENOUGH_BAD and share >= SHARE_BAD):
             self._hold = self._hold or f"{result.detail or result.reason} ({result.code})"
             self.end()
 

@@ -51,7 +51,8 @@ def test_no_window_holds_more_than_the_limit(
         answered[worker] = [moment for moment in answered[worker] if moment > now]
         slots.give_back(str(worker), [moment + seconds_per_slot(rate) for moment in back_now])
         for free_at in slots.take(str(worker), want, now, now + LONGEST_HOLD):
-            arrival = max(free_at, now) + lateness + there
+            assert free_at >= now
+            arrival = free_at + lateness + there
             arrivals.append(arrival)
             if not killed:
                 answered[worker].append(arrival + back)

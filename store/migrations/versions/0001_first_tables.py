@@ -119,7 +119,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_members")),
         sa.UniqueConstraint("program_id", "external_id", name=op.f("uq_members_program_id_external_id")),
     )
-    op.create_index(op.f("ix_members_program_id_name"), "members", ["program_id", "name"], unique=False)
+    op.create_index(
+        op.f("ix_members_program_id_status_opted_out"),
+        "members",
+        ["program_id", "status", "opted_out"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_members_search", "members", ["program_id", "name", "external_id", "email", "phone"], unique=False
+    )
     op.create_table(
         "syncs",
         sa.Column("program_id", sa.Text(), nullable=False),
@@ -201,7 +209,7 @@ def upgrade() -> None:
             "program_id", "channel", "provider_id", name=op.f("uq_passes_program_id_channel_provider_id")
         ),
     )
-    op.create_index(op.f("ix_passes_member_id"), "passes", ["member_id"], unique=False)
+    op.create_index(op.f("ix_passes_member_id_status"), "passes", ["member_id", "status"], unique=False)
     op.create_table(
         "deliveries",
         sa.Column("id", BigId, nullable=False),
@@ -274,14 +282,15 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_deliveries_blast_id_state_due_at"), table_name="deliveries")
     op.drop_index("ix_deliveries_batch_id", table_name="deliveries")
     op.drop_table("deliveries")
-    op.drop_index(op.f("ix_passes_member_id"), table_name="passes")
+    op.drop_index(op.f("ix_passes_member_id_status"), table_name="passes")
     op.drop_table("passes")
     op.drop_index(op.f("ix_batches_blast_id"), table_name="batches")
     op.drop_table("batches")
     op.drop_table("audience_members")
     op.drop_table("tiers")
     op.drop_table("syncs")
-    op.drop_index(op.f("ix_members_program_id_name"), table_name="members")
+    op.drop_index("ix_members_search", table_name="members")
+    op.drop_index(op.f("ix_members_program_id_status_opted_out"), table_name="members")
     op.drop_table("members")
     op.drop_index(op.f("ix_blasts_state"), table_name="blasts")
     op.drop_table("blasts")

@@ -1,0 +1,96 @@
+"""A throw-away SQLite file in which the rows of an import wait: sorted, without duplicates, out of memory."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from store.errors import PassbellError, UsageError
+
+CHUNK = 5_000
+
+
+class Staged(NamedTuple):
+    """A row that waits. `data` is JSON, or None where only the id counts."""
+
+    line: int
+    id: str
+    data: str | None = None
+
+
+class Reject(NamedTuple):
+    """A row that was not used, and why."""
+
+    line: int
+    id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Staging:
+    """The staged rows. Everything is text here, so that 01234 stays 01234."""
+
+    database: Any
+
+    def add(self, rows: Iterable[Staged]) -> None:
+        """Put rows in."""
+        self.database.table("rows").insert_all((row._asdict() for row in rows), batch_size=1_000)
+
+    def first_of_each(self) -> Iterator[list[Staged]]:
+        """In chunks, in the file's order: of rows with the same id the first one."""
+        cursor = self.database.conn.execute("SELECT min(line), id, data FROM rows GROUP BY id ORDER BY 1")
+        while rows := cursor.fetchmany(CHUNK):
+            yield [Staged(*row) for row in rows]
+
+    def later_ones(self) -> Iterator[Reject]:
+        """Rows whose id an earlier one has."""
+        firsts = "SELECT min(line) AS first, id FROM rows GROUP BY id HAVING count(*) > 1"
+        query = (
+            f"SELECT line, id, first FROM rows JOIN ({firsts}) USING (id) WHERE line > first ORDER BY line"
+        )
+        for line, name, first in self.database.conn.execute(query):
+            yield Reject(line, name, f"the same id as in line {first}")
+
+
+@contextmanager
+def staging(home: Path) -> Iterator[Staging]:
+    """An empty staging file under `home`, readable by its owner only, gone afterwards."""
+    import sqlite_utils
+
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="intake-", dir=home))
+    except OSError as error:
+        raise PassbellError(f"cannot use the home folder {home}: {error.strerror}") from None
+    try:
+        file = folder / "rows.db"
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+        database = sqlite_utils.Database(file)
+        try:
+            database.conn.execute("PRAGMA journal_mode = MEMORY")
+            database.conn.execute("PRAGMA synchronous = OFF")
+            database.table("rows").create({"line": int, "id": str, "data": str}, pk="line")
+            yield Staging(database)
+        finally:
+            database.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_rejects(source: Path, rejects: Iterable[Reject], path: Path) -> None:
+    """Write `line,id,reason` as CSV, in the order of the lines. Never over the file they came from."""
+    try:
+        if path.exists() and path.samefile(source):
+            raise UsageError(f"{path} is the file that was read: write the rejects to another")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(Reject._fields)
+            writer.writerows(sorted(rejects))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
