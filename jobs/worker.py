@@ -183,7 +183,8 @@ def end_with_parent() -> None:
     """Stop in order once the other end of standard input is closed: the console that started us is gone."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(4096):
+        # Not through sys.stdin: its lock, held here, would abort the interpreter at its end.
+        while os.read(0, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from store.settings import Settings
 
 IDLE_EXIT = 900.0
 """Seconds without a request after which a stand-in that was started by itself ends."""
-START_TIMEOUT = 30.0
 
 
 def address(settings: Settings) -> str:
@@ -89,26 +87,21 @@ def _alone(home: Path) -> Iterator[None]:
 
 def _start(settings: Settings) -> str:
     _note(settings.home).unlink(missing_ok=True)
-    log = open(settings.home / "rehearsal.log", "ab")  # noqa: SIM115 (the child keeps it)
-    rehearsal = settings.rehearsal
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            *("-m", "jobs.rehearsal", "--home", str(settings.home)),
-            *("--port", str(rehearsal.port), "--members", str(rehearsal.members)),
-            *("--seed", str(rehearsal.seed), "--idle-exit", str(IDLE_EXIT)),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    log.close()
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline and child.poll() is None:
-        if url := running(settings):
-            return url
-        time.sleep(0.05)
-    raise PassbellError(
-        f"the stand-in PassKit did not start on port {rehearsal.port}: see {settings.home / 'rehearsal.log'}"
-    )
+    rehearsal, log = settings.rehearsal, settings.home / "rehearsal.log"
+    with open(log, "ab") as file:
+        ended = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "jobs.rehearsal", "--home", str(settings.home)),
+                *("--port", str(rehearsal.port), "--members", str(rehearsal.members)),
+                *("--seed", str(rehearsal.seed), "--idle-exit", str(IDLE_EXIT)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            check=False,
+        )
+    found = running(settings) if ended.returncode == 0 else None
+    if found is None:
+        raise PassbellError(f"the stand-in PassKit could not be started: {log} says why")
+    return found
