@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,13 +38,12 @@ from store.errors import PassbellError
 from store.settings import PREFIX, Settings, load
 
 MEMBERS = 5_000
-SEED = 1
 HEADLESS_RATE = 2_000
 WATCHABLE_RATE = 400
 """Requests a second: as fast as it goes, and so that a person can watch 5,000 messages for half a minute."""
 FAULTS = {
     "unavailable": 0.02,
-    "throttled": 0.001,
+    "throttled": 0.0005,
     "retry_after": 1,
     "drop": 0.01,
     "latency_ms": 2,
@@ -52,7 +52,7 @@ FAULTS = {
 """Each 429 lets the whole account rest for a second, so there are few of them."""
 TEXT = "Fresh rolls at Kaffeehaus Linden until ten!"
 AUDIENCE = ("gold", "tier = 'gold'")
-START_SECONDS, END_SECONDS, BLAST_SECONDS = 30.0, 5.0, 300.0
+END_SECONDS, BLAST_SECONDS = 5.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,29 @@ def set_up(*, theme: str | None = None, rate: float = HEADLESS_RATE) -> Iterator
 
     Until then the environment holds no setting of the user's, and SIGTERM and SIGHUP end the demo in order.
     """
-    with _no_settings(), _orderly_end(), _home() as home, _stand_in(home):
-        flags = {"passkit.rate_per_second": str(rate), "passkit.concurrency": "32"}
-        if theme is not None:
-            flags["console.theme"] = theme
-        yield load(home, flags)
+    flags = {
+        "passkit.rate_per_second": str(rate),
+        "passkit.concurrency": "32",
+        "console.start_worker": "false",  # the demo has its own, and waits for its end
+        "rehearsal.port": str(_free_port()),
+        "rehearsal.members": str(MEMBERS),
+    }
+    if theme is not None:
+        flags["console.theme"] = theme
+    with _no_settings(), _orderly_end(), _home() as home:
+        settings = load(home, flags)
+        with _stand_in(settings):
+            yield settings
+
+
+@contextmanager
+def worker(settings: Settings) -> Iterator[None]:
+    """A worker of the demo's own; it has ended before the home is taken away."""
+    child = worker_child.start(settings)
+    try:
+        yield
+    finally:
+        _end(child)
 
 
 def sync(database: Database, settings: Settings, progress: Callable[[Progress], None]) -> int:
@@ -172,7 +190,7 @@ def play(
     )
     _control(settings, "POST", "reset-stats")
     switch_faults(settings)
-    with _worker(settings):
+    with worker(settings):
         began = time.monotonic()
         blasts.launch(database, settings, planned.blast.id, expect=pending, actor=actor, ring=ring)
         yield Scene(
@@ -250,40 +268,23 @@ def _home() -> Iterator[Path]:
 
 
 @contextmanager
-def _stand_in(home: Path) -> Iterator[None]:
-    with open(home / "rehearsal.log", "ab") as log:
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                *("-m", "jobs.rehearsal", "--home", str(home), "--port", "0"),
-                *("--members", str(MEMBERS), "--seed", str(SEED), "--idle-exit", str(standing.IDLE_EXIT)),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+def _stand_in(settings: Settings) -> Iterator[None]:
     try:
-        settings = load(home)
-        deadline = time.monotonic() + START_SECONDS
-        while standing.running(settings) is None:
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise PassbellError(
-                    f"the stand-in PassKit did not start: {(home / 'rehearsal.log').read_text()}"
-                )
-            time.sleep(0.05)
+        standing.address(settings)
         yield
     finally:
-        _end(child)
+        standing.stop(settings)
+        deadline = time.monotonic() + END_SECONDS
+        while standing.running(settings) is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
-@contextmanager
-def _worker(settings: Settings) -> Iterator[None]:
-    child = worker_child.start(settings)
-    try:
-        yield
-    finally:
-        _end(child)
+def _free_port() -> int:
+    """A port that is free now, so that the user's own stand-in keeps its usual one."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port: int = door.getsockname()[1]
+        return port
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -10,21 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import sqlalchemy as sa
-
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PassKitError, plain
 from jobs.intake.discovery import NO_FLIGHTS, discover, read_tiers, region_hint
-from store import members, programs
+from store import members, programs, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.migrations import HEAD, revision
 from store.programs import Program
-from store.schema import workers
 from store.settings import FILE_NAME, Settings
 from store.times import now, rfc3339
 
-WORKER_SILENT = timedelta(seconds=10)
 SYNC_OLD = timedelta(hours=24)
 
 SKEW_WARN = 5.0
@@ -157,11 +153,7 @@ def _queue(settings: Settings) -> Finding:
 
 def _worker(database: Database, settings: Settings) -> Finding:
     with database.read() as connection:
-        alive = connection.execute(
-            sa.select(workers.c.host, workers.c.pid)
-            .where(workers.c.account == settings.account, workers.c.seen_at >= now() - WORKER_SILENT)
-            .order_by(workers.c.started_at)
-        ).all()
+        alive = workers.alive(connection, settings.account)
     if alive:
         names = ", ".join(f"{row.host} (process {row.pid})" for row in alive)
         return Finding("ok", "worker", f"alive: {names}")

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.engine.tick import alive
-from store import ledger
+from store import ledger, workers
 from store.database import Database
 from store.ledger import Blast, Tally
+from store.times import now
 
 RESTING = ("finished", "cancelled", "held", "paused")
 """States in which nothing is sent. `held` may end by itself, when the provider is back."""
@@ -43,11 +43,11 @@ def follow(
         with database.read() as connection:
             blast = ledger.get(connection, blast_id)
             tally = ledger.tally(connection, blast_id)
-            workers = len(alive(connection, blast.account))
+            living = len(workers.alive(connection, blast.account, at=now()))
         at, settled = time.monotonic(), tally.planned - tally.open
         rate = (settled - before[1]) / (at - before[0]) if before else 0.0
         before = (at, settled)
-        yield Look(blast, tally, workers, max(rate, 0.0))
+        yield Look(blast, tally, living, max(rate, 0.0))
         if blast.state in until:
             return
         time.sleep(every)

@@ -24,12 +24,12 @@ from jobs.engine.pump import Account, Pump, paced
 from jobs.engine.tick import Ticker
 from jobs.queue import open_queue
 from jobs.tasks import bell
-from store import ledger, migrations
+from store import migrations, workers
 from store.database import Database
 from store.errors import PassbellError
-from store.schema import workers
 from store.settings import Settings
 from store.times import now
+from store.workers import WorkerRow
 
 log = logging.getLogger("passbell")
 
@@ -124,24 +124,22 @@ class Worker:
 
     def _sign_on(self) -> None:
         at = now()
+        row = WorkerRow(
+            id=self.id,
+            account=self.settings.account,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("passbell"),
+            started_at=at,
+            seen_at=at,
+        )
         with self.database.write() as connection:
-            connection.execute(
-                workers.insert().values(
-                    id=self.id,
-                    account=self.settings.account,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    version=version("passbell"),
-                    started_at=at,
-                    seen_at=at,
-                )
-            )
-            ledger.release_expired(connection, self.settings.account, at=at)
+            workers.sign_on(connection, row)
 
     def _sign_off(self) -> None:
         try:
             with self.database.write() as connection:
-                connection.execute(workers.delete().where(workers.c.id == self.id))
+                workers.sign_off(connection, self.id)
         except PassbellError as error:
             log.error("%s; the worker's row stays until it is too old to count", error)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
-from jobs.engine.tick import alive
+from store import workers
 from store.database import Database
 from store.settings import HOME_VARIABLE, Settings, as_environment
 
@@ -31,7 +32,7 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
 def start_if_none(settings: Settings, database: Database) -> subprocess.Popen[bytes] | None:
     """Start a worker unless one of this account was seen a moment ago."""
     with database.read() as connection:
-        if alive(connection, settings.account, within=5):
+        if workers.alive(connection, settings.account, within=timedelta(seconds=5)):
             return None
     return start(settings)
 

@@ -19,6 +19,9 @@ from store.errors import PassbellError, UsageError
 BUSY_MILLISECONDS = 20_000
 """How long a writer waits for another one. Longer than the longest of ours: a big plan or import."""
 
+_UNUSABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.DatabaseError)
+"""These classes and none below them: a bare DatabaseError is SQLite's word for a file that is no database."""
+
 
 class Database:
     """One store. `read()` and `write()` each give a connection inside one short transaction.
@@ -58,7 +61,9 @@ class Database:
         """A database that cannot be reached or written is told in one sentence, without the password."""
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        except sa.exc.DBAPIError as error:
+            if type(error) not in _UNUSABLE:
+                raise
             reason = " ".join(str(error.orig).split())
             raise StoreUnavailable(f"the store {self} cannot be used: {reason}") from error
 

@@ -242,6 +242,16 @@ def finish_if_done(connection: sa.Connection, blast_id: int, *, at: datetime) ->
     return done.rowcount > 0
 
 
+def end_leases_of(connection: sa.Connection, worker: str, *, at: datetime) -> None:
+    """A worker is known to be dead: what it held need not wait for its leases to run out."""
+    its_batches = sa.select(batches.c.id).where(batches.c.worker == worker, batches.c.settled_at.is_(None))
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.batch_id.in_(its_batches), deliveries.c.state == "sending")
+        .values(lease_until=at)
+    )
+
+
 def release_expired(connection: sa.Connection, account: str, *, at: datetime) -> int:
     """Take back deliveries whose lease ran out: their worker is dead or stuck. Returns how many.
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from jobs.blasts import Ring
-from store import ledger
+from store import ledger, workers
 from store.database import Database
 from store.errors import PassbellError
-from store.schema import workers
 from store.settings import Settings
 from store.times import now
 
 log = logging.getLogger("passbell")
 
 SECONDS = 1.0
+SILENT = timedelta(seconds=3)
+"""A heart that has not beaten for so long has stopped, if its process is gone as well."""
 
 
 class Ticker(threading.Thread):
@@ -65,7 +69,8 @@ class Ticker(threading.Thread):
         at = now()
         account = self._settings.account
         with self._database.write() as connection:
-            connection.execute(workers.update().where(workers.c.id == self._worker).values(seen_at=at))
+            workers.beat(connection, self._worker, at=at)
+            bury_dead(connection, account, at=at)
             returned = ledger.release_expired(connection, account, at=at)
             for blast_id in ledger.running_blasts(connection, account):
                 ledger.finish_if_done(connection, blast_id, at=at)
@@ -78,13 +83,23 @@ class Ticker(threading.Thread):
                 self._ring(blast_id)
 
 
-def alive(
-    connection: sa.Connection, account: str, *, within: float = 10.0
-) -> list[sa.Row[tuple[str, str, int]]]:
-    """Workers of an account that were seen within so many seconds: (id, host, pid)."""
-    from datetime import timedelta
+def bury_dead(connection: sa.Connection, account: str, *, at: datetime) -> None:
+    """Take away workers of this host that were killed, and end their leases.
 
-    query = sa.select(workers.c.id, workers.c.host, workers.c.pid).where(
-        workers.c.account == account, workers.c.seen_at > now() - timedelta(seconds=within)
-    )
-    return list(connection.execute(query.order_by(workers.c.started_at)))
+    A worker counts as killed when its process is gone and its heart has stopped: in a container of the
+    same name a process may be out of sight and well. Others' leases run out by themselves.
+    """
+    for worker in workers.silent(connection, account, socket.gethostname(), since=at - SILENT):
+        if not _exists(worker.pid):
+            ledger.end_leases_of(connection, worker.id, at=at)
+            workers.sign_off(connection, worker.id)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
