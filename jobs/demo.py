@@ -50,6 +50,8 @@ FAULTS = {
     "jitter_ms": 4,
 }
 """Each 429 lets the whole account rest for a second, so there are few of them."""
+EVERYBODY = "external_id IS NOT NULL"
+"""All 5,000, the expired ones too: the plan shows why each is left out that is."""
 TEXT = "Fresh rolls at Kaffeehaus Linden until ten!"
 AUDIENCE = ("gold", "tier = 'gold'")
 END_SECONDS, BLAST_SECONDS = 5.0, 300.0
@@ -179,12 +181,12 @@ def play(
     )
 
     planned = blasts.plan(
-        database, settings, program=first.id, chosen=Selection("all"), text=TEXT, actor=actor
+        database, settings, program=first.id, chosen=Selection("where", EVERYBODY), text=TEXT, actor=actor
     )
     pending = planned.tally.states["pending"]
     yield Scene(
-        f"blast {planned.blast.id} to {planned.blast.audience} of {first.name}, "
-        f"{planned.tally.planned:,} passes: {TEXT}",
+        f"blast {planned.blast.id}, {planned.tally.planned:,} passes of {first.name} "
+        f"({planned.blast.audience}): {TEXT}",
         planned.tally.verdicts,
         planned.tally.skipped_by_reason,
     )

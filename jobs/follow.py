@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from store import ledger, workers
 from store.database import Database
 from store.ledger import Blast, Tally
-from store.times import now
 
 RESTING = ("finished", "cancelled", "held", "paused")
 """States in which nothing is sent. `held` may end by itself, when the provider is back."""
@@ -43,7 +42,7 @@ def follow(
         with database.read() as connection:
             blast = ledger.get(connection, blast_id)
             tally = ledger.tally(connection, blast_id)
-            living = len(workers.alive(connection, blast.account, at=now()))
+            living = len(workers.alive(connection, blast.account))
         at, settled = time.monotonic(), tally.planned - tally.open
         rate = (settled - before[1]) / (at - before[0]) if before else 0.0
         before = (at, settled)

@@ -1,0 +1,297 @@
+"""`passbell blasts`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console import words
+from console.cli.blast_words import exit_code, tail, tell_blast, tell_plan, tell_step
+from console.cli.choice import choice_options, choose
+from console.cli.output import Progress, note, print_json, print_table
+from console.cli.use import json_option, with_desk
+from console.desk import Desk
+from console.plain import inert
+from jobs import blasts as verbs
+from jobs.follow import follow
+from store import deliveries as store
+from store import ledger, programs, workers
+from store.errors import Refused, UsageError
+from store.times import rfc3339
+
+PAGE = 500
+STARTING = ("planned", "scheduled", "missed")
+NO_WORKER = "no worker is alive, so nothing is sent: run `passbell worker`"
+
+blast_argument = click.argument("blast", type=click.IntRange(min=1), metavar="ID")
+
+
+@click.group()
+def blasts() -> None:
+    """Blasts: one message to one audience. First plan, then launch what was planned."""
+
+
+@blasts.command(
+    epilog="\b\nExamples:"
+    '\n  passbell blasts plan --program Linden --all --text "Fresh rolls until ten!"'
+    '\n  passbell blasts plan --program Linden --where "points > 500" --text "Hi {first_name|there}!"'
+    '\n  passbell blasts plan --program Linden --file ids.csv --rejects bad.csv --text "Hello"'
+)
+@click.option("--program", required=True, metavar="ID", help="An id, a name, or the beginning of either.")
+@choice_options(saved=True)
+@click.option("--text", required=True, help="At most 500 characters; {first_name|friend} names a field.")
+@click.option("--name", metavar="N", help="What lists call the blast.  [default: the text's beginning]")
+@json_option
+@with_desk
+def plan(
+    desk: Desk,
+    program: str,
+    audience: str | None,
+    everybody: bool,
+    where: str | None,
+    file: Path | None,
+    rejects: Path | None,
+    text: str,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Freeze audience and text, and say what phones will do. Nothing is sent.
+
+    Give exactly one of --audience, --all, --where and --file.
+    """
+    with desk.database.read() as connection:
+        found = programs.get(connection, program, desk.settings.account)
+    chosen = choose(
+        desk, found.id, audience=audience, everybody=everybody, where=where, file=file, rejects=rejects
+    )
+    planned = verbs.plan(
+        desk.database,
+        desk.settings,
+        program=found.id,
+        chosen=chosen.who,
+        text=text,
+        name=name,
+        actor=desk.actor,
+    )
+    if as_json:
+        print_json(planned.as_json() | {"file": chosen.file_as_json()})
+        return
+    tell_plan(desk, found.name, planned, chosen.file_in_words())
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts launch 7 --expect 4120 && passbell blasts watch 7")
+@blast_argument
+@click.option(
+    "--expect", required=True, type=click.IntRange(min=0), metavar="N", help="The count that the plan showed."
+)
+@json_option
+@with_desk
+def launch(desk: Desk, blast: int, expect: int, as_json: bool) -> None:
+    """Let a planned blast run. Refused where N is not the planned count. Launching twice is one launch."""
+    verbs.launch(desk.database, desk.settings, blast, expect=expect, actor=desk.actor, ring=desk.ring)
+    tell_step(desk, blast, as_json)
+    with desk.database.read() as connection:
+        if not workers.alive(connection, desk.settings.account):
+            note(NO_WORKER)
+
+
+@blasts.command(
+    "list", epilog="\b\nExample:\n  passbell blasts list --json | jq 'select(.state == \"held\")'"
+)
+@click.option("--program", metavar="ID", help="Only those of one program.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@json_option
+@with_desk
+def list_(desk: Desk, program: str | None, limit: int, as_json: bool) -> None:
+    """Blasts, the newest first."""
+    account = desk.settings.account
+    with desk.database.read() as connection:
+        wanted = programs.get(connection, program, account).id if program is not None else None
+        rows = ledger.list_blasts(connection, account, program_id=wanted, limit=limit)
+        if as_json:
+            for row in rows:
+                print_json(ledger.as_json(row, ledger.tally(connection, row.id)))
+            return
+        figures = store.figures(connection, [row.id for row in rows])
+    click.echo(desk.settings.mode)
+    if not rows:
+        click.echo("No blasts yet: see `passbell blasts plan --help`.")
+        return
+    print_table(
+        ("id", "name", "state", "planned", "accepted", "failed", "skipped", "started"),
+        [
+            (
+                row.id,
+                row.name,
+                row.state,
+                sum(figures[row.id].values()),
+                *(figures[row.id][state] for state in ("accepted", "failed", "skipped")),
+                (rfc3339(row.started_at) or "")[:19].replace("T", " "),
+            )
+            for row in rows
+        ],
+        right=("id", "planned", "accepted", "failed", "skipped"),
+    )
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts show 7 --json")
+@blast_argument
+@json_option
+@with_desk
+def show(desk: Desk, blast: int, as_json: bool) -> None:
+    """One blast: its state, and counts that add up to what was planned."""
+    with desk.database.read() as connection:
+        found = ledger.get(connection, blast)
+        tally = ledger.tally(connection, blast)
+        failures = store.failures(connection, blast)
+    if as_json:
+        print_json(ledger.as_json(found, tally))
+        return
+    tell_blast(found, tally, failures)
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts watch 7 || passbell blasts show 7")
+@blast_argument
+@json_option
+@with_desk
+@click.pass_context
+def watch(context: click.Context, desk: Desk, blast: int, as_json: bool) -> None:
+    """Watch a blast until it rests. With --json, one object for each change; the last one is final.
+
+    Exits with 0 where it finished and nothing failed, 1 where something failed or it was cancelled, and 3
+    where it is paused or held. Ctrl-C ends the watching only, not the blast.
+    """
+    _launched(desk, blast)
+    told: dict[str, Any] = {}
+    lonely = False
+    with Progress() as bar:
+        for look in follow(desk.database, blast):
+            if not look.workers and look.blast.state == "running" and not lonely:
+                bar.clear()
+                note(NO_WORKER)
+            lonely = not look.workers
+            now = ledger.as_json(look.blast, look.tally)
+            if as_json and now != told:
+                bar.clear()
+                print_json(now)
+            told = now
+            bar.show(look.blast.name, look.settled, look.tally.planned, tail(look))
+    if not as_json:
+        state = look.blast.state + (f" ({look.blast.hold_reason})" if look.blast.hold_reason else "")
+        figures = f"{look.tally.planned:,} planned = {words.figures(look.tally.states)}"
+        click.echo(inert(f"{desk.settings.mode}: blast {blast} is {state}: {figures}"))
+    context.exit(exit_code(look))
+
+
+def _launched(desk: Desk, blast: int) -> None:
+    with desk.database.read() as connection:
+        found = ledger.get(connection, blast)
+    if found.state in STARTING:
+        raise Refused(f"blast {blast} is {found.state}: it has to be launched before it can be watched")
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts deliveries 7 --state failed --reason timeout --json")
+@blast_argument
+@click.option("--state", type=click.Choice(ledger.STATES), help="Only those in this state.")
+@click.option("--reason", metavar="R", help="Only those with this reason.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="B", help="Only those of this batch.")
+@json_option
+@with_desk
+def deliveries(
+    desk: Desk, blast: int, state: str | None, reason: str | None, batch: int | None, as_json: bool
+) -> None:
+    """What happened to each pass. All of them are printed, in pages read as they are printed."""
+    after = 0
+    titles = ("member", "name", "state", "reason", "attempts", "batch", "accepted_at")
+    with desk.database.read() as connection:
+        ledger.get(connection, blast)
+    if not as_json:
+        click.echo(f"{desk.settings.mode}: blast {blast}")
+    while True:
+        with desk.database.read() as connection:
+            rows = store.page(
+                connection, blast, state=state, reason=reason, batch_id=batch, after_id=after, limit=PAGE
+            )
+        if as_json:
+            for row in rows:
+                print_json(row)
+        elif rows:
+            cells = [[row[key] for key in titles] for row in rows]
+            print_table(titles, cells, right=("attempts", "batch"), titled=after == 0)
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["id"]
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts pause 7")
+@blast_argument
+@json_option
+@with_desk
+def pause(desk: Desk, blast: int, as_json: bool) -> None:
+    """Stop sending; what is in flight is still settled."""
+    verbs.pause(desk.database, desk.settings, blast, actor=desk.actor)
+    tell_step(desk, blast, as_json)
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts resume 7")
+@blast_argument
+@json_option
+@with_desk
+def resume(desk: Desk, blast: int, as_json: bool) -> None:
+    """Go on after a pause or a hold."""
+    verbs.resume(desk.database, desk.settings, blast, actor=desk.actor, ring=desk.ring)
+    tell_step(desk, blast, as_json)
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts cancel 7")
+@blast_argument
+@json_option
+@with_desk
+def cancel(desk: Desk, blast: int, as_json: bool) -> None:
+    """End a blast for good: what is pending is never sent, what was accepted stays."""
+    verbs.cancel(desk.database, desk.settings, blast, actor=desk.actor)
+    tell_step(desk, blast, as_json)
+
+
+@blasts.command(epilog="\b\nExamples:\n  passbell blasts retry 7\n  passbell blasts retry 7 --reason timeout")
+@blast_argument
+@click.option("--batch", type=click.IntRange(min=1), metavar="B", help="Only those of this batch.")
+@click.option("--reason", metavar="R", help="Only those with this reason.")
+@json_option
+@with_desk
+def retry(desk: Desk, blast: int, batch: int | None, reason: str | None, as_json: bool) -> None:
+    """Try failed deliveries again: all, or those of one batch or reason. Never what was accepted."""
+    count = verbs.retry(
+        desk.database,
+        desk.settings,
+        blast,
+        batch_id=batch,
+        reason=reason,
+        actor=desk.actor,
+        ring=desk.ring,
+    )
+    tell_step(desk, blast, as_json, retried=count)
+
+
+@blasts.command(epilog="\b\nExamples:\n  passbell blasts rate 7 20\n  passbell blasts rate 7 none")
+@blast_argument
+@click.argument("per_second")
+@json_option
+@with_desk
+def rate(desk: Desk, blast: int, per_second: str, as_json: bool) -> None:
+    """Give a blast a limit of its own, in requests a second; `none` takes it away.
+
+    It holds at once, under the account's own limit. A message takes two requests.
+    """
+    limit = None
+    if per_second.casefold() != "none":
+        try:
+            limit = float(per_second)
+        except ValueError:
+            raise UsageError(
+                f"a rate is a number of requests a second or `none`, not {per_second!r}"
+            ) from None
+    verbs.set_rate(desk.database, desk.settings, blast, per_second=limit, actor=desk.actor)
+    tell_step(desk, blast, as_json)

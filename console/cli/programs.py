@@ -1,0 +1,142 @@
+"""`passbell sync` and `passbell programs`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from console import words
+from console.cli.output import Progress, note, print_facts, print_json, print_table
+from console.cli.use import json_option, with_desk
+from console.desk import Desk
+from console.plain import inert
+from store import members
+from store import programs as store
+from store.times import rfc3339
+
+if TYPE_CHECKING:
+    from jobs.intake.sync import SyncReport
+
+
+@click.command(epilog='\b\nExamples:\n  passbell sync\n  passbell sync "Kaffeehaus Linden" --json')
+@click.argument("program", required=False)
+@json_option
+@with_desk
+def sync(desk: Desk, program: str | None, as_json: bool) -> None:
+    """Read programs, tiers and members from PassKit into the store.
+
+    PROGRAM is an id, a name, or the beginning of either; without it all are read. A sync that breaks
+    off goes on from there when it is run again within a day.
+    """
+    report = asyncio.run(_sync(desk, program))
+    if as_json:
+        print_json(report.as_json() | {"mode": desk.settings.mode})
+        return
+    click.echo(f"{desk.settings.mode}: synced {len(report.programs)} programs")
+    print_table(
+        ("program", "id", "kind", "read", "gone", "unreadable"),
+        [(one.name, one.program_id, one.kind, one.read, one.gone, one.unreadable) for one in report.programs],
+        right=("read", "gone", "unreadable"),
+    )
+    for sentence in (*(name for one in report.programs for name in one.named), *report.notes):
+        note(sentence)
+
+
+async def _sync(desk: Desk, program: str | None) -> SyncReport:
+    from jobs.account import open_client
+    from jobs.intake.sync import sync as run
+
+    client = open_client(desk.settings)
+    try:
+        with Progress() as bar:
+            return await run(
+                desk.database,
+                client,
+                desk.settings,
+                program=program,
+                progress=lambda at: bar.show(at.name, at.done, at.total, at.stage),
+                actor=desk.actor,
+            )
+    finally:
+        await client.close()
+
+
+@click.group()
+def programs() -> None:
+    """Programs: the schemes whose passes share a design, as PassKit last told them."""
+
+
+@programs.command("list", epilog="\b\nExample:\n  passbell programs list --json | jq -r .id")
+@json_option
+@with_desk
+def list_(desk: Desk, as_json: bool) -> None:
+    """All programs, with members and how many of them a message can reach."""
+    with desk.database.read() as connection:
+        rows = store.list_programs(connection, desk.settings.account)
+    if as_json:
+        for row in rows:
+            print_json(row.as_json())
+        return
+    click.echo(desk.settings.mode)
+    if not rows:
+        click.echo("No programs yet: run `passbell sync`.")
+        return
+    print_table(
+        ("name", "id", "kind", "members", "reachable", "phones", "synced"),
+        [
+            (
+                row.program.name,
+                row.program.id,
+                row.program.kind,
+                row.members,
+                row.reachable,
+                words.FIELD_STATES[row.message_field_state].partition(":")[0],
+                _moment(row.program),
+            )
+            for row in rows
+        ],
+        right=("members", "reachable"),
+    )
+
+
+@programs.command(epilog='\b\nExample:\n  passbell programs show "Kaffeehaus Linden"')
+@click.argument("program")
+@json_option
+@with_desk
+def show(desk: Desk, program: str, as_json: bool) -> None:
+    """One program with its tiers, and what keeps phones from alerting.
+
+    PROGRAM is an id, a name, or the beginning of either.
+    """
+    with desk.database.read() as connection:
+        found = store.get(connection, program, desk.settings.account)
+        tiers = store.list_tiers(connection, found.id)
+        reach = members.reach(connection, found.id)
+        row = next(
+            row for row in store.list_programs(connection, found.account) if row.program.id == found.id
+        )
+    if as_json:
+        print_json(row.as_json() | {"tiers": [tier.as_json() for tier in tiers]})
+        return
+    print_facts(
+        {
+            "program": f"{found.name} ({found.id}), {desk.settings.mode}",
+            "kind": found.kind,
+            "status": ", ".join(found.status),
+            "time zone": found.time_zone,
+            "members": row.members,
+            "reachable": row.reachable,
+            "opted out": reach.opted_out,
+            "not installed": reach.not_installed,
+            "Google Wallet only": f"{reach.google_only:,} (no lock-screen message)",
+            "last sync": _moment(found),
+        }
+    )
+    for tier in tiers:
+        click.echo(f"  {inert(tier.name, 40)}: {words.FIELD_STATES[tier.message_field_state]}")
+
+
+def _moment(program: store.Program) -> str:
+    return (rfc3339(program.synced_at) or "never")[:19].replace("T", " ")

@@ -1,0 +1,130 @@
+"""`passbell rehearse` and `passbell demo`: everything without an account."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from console.cli.output import Progress, note, print_facts, print_json
+from console.cli.use import Use, json_option, require_terminal, with_desk
+from console.desk import Desk
+from console.plain import inert
+from console.words import VERDICTS, figures, reason
+from jobs import demo as stage
+from store.errors import UsageError
+
+FAULTS = {"unavailable": 0.02, "throttled": 0.005, "retry_after": 1}
+
+
+@click.command(epilog="\b\nExample:\n  passbell rehearse --port 8765 --members 100000")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="On 127.0.0.1; 0 takes any free one.  [default: 8765]"
+)
+@click.option("--members", type=click.IntRange(1, 1_000_000), help="Of its first program.  [default: 5000]")
+@click.option("--seed", type=int, help="The same seed makes the same members.  [default: 1]")
+@json_option
+@with_desk
+def rehearse(desk: Desk, port: int | None, members: int | None, seed: int | None, as_json: bool) -> None:
+    """Run the stand-in PassKit in the foreground, for this home's other commands.
+
+    It answers as strictly as the real one, and can be told to fail. Without this command one is started
+    in the background when it is needed.
+    """
+    from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
+    from jobs.rehearsal.server import run
+    from jobs.rehearsal.world import World
+
+    chosen = desk.settings.rehearsal
+    port = chosen.port if port is None else port
+    count = chosen.members if members is None else members
+    seed = chosen.seed if seed is None else seed
+
+    def ready(url: str) -> None:
+        standing.write_note(desk.settings.home, url)
+        facts = {"url": url, "key": REHEARSAL_KEY, "secret": REHEARSAL_SECRET, "members": count, "seed": seed}
+        if as_json:
+            print_json(facts)
+            return
+        print_facts(facts)
+        click.echo(
+            "\nThe secret is public and opens nothing but a stand-in. To switch faults, and to see counts:"
+        )
+        click.echo(f"  curl -X PUT {url}/_rehearsal/faults -d '{json.dumps(FAULTS)}'")
+        click.echo(f"  curl {url}/_rehearsal/stats\nCtrl-C ends it.")
+        if desk.settings.live:
+            note("a PassKit key is set: this home's commands talk to PassKit, LIVE, and not to this stand-in")
+
+    try:
+        run(World(seed, count), port=port, api_key=REHEARSAL_KEY, api_secret=REHEARSAL_SECRET, ready=ready)
+    finally:
+        standing.remove_note(desk.settings.home)
+
+
+@click.command(epilog="\b\nExamples:\n  passbell demo\n  passbell demo --headless --json")
+@click.option(
+    "--headless", is_flag=True, help="Without screens: sync, plan, launch, watch, compare the figures."
+)
+@json_option
+@click.pass_context
+def demo(context: click.Context, headless: bool, as_json: bool) -> None:
+    """Show everything at work on 5,000 made-up members. Always a REHEARSAL; nothing is kept.
+
+    It has a home of its own that is removed at the end; keys and settings of yours are not looked at.
+    """
+    if as_json and not headless:
+        raise UsageError("--json goes with --headless only")
+    if headless:
+        context.exit(0 if _headless(as_json) else 1)
+    require_terminal()
+    theme = context.find_object(Use).desk.settings.console.theme  # type: ignore[union-attr]
+    with stage.set_up(theme=theme, rate=stage.WATCHABLE_RATE) as settings:
+        desk = Desk(settings)
+        with stage.worker(settings):
+            with Progress() as bar:
+                stage.sync(desk.database, settings, progress=lambda at: bar.show(at.name, at.done, at.total))
+            stage.switch_faults(settings)
+            from console.app import run
+
+            run(desk)
+
+
+def _headless(as_json: bool) -> bool:
+    with stage.set_up() as settings, Progress() as bar:
+        desk = Desk(settings)
+        for step in stage.play(desk.database, settings, ring=desk.ring, actor=desk.actor):
+            if isinstance(step, stage.Moment):
+                bar.show(step.label, step.done, step.total)
+            elif isinstance(step, stage.Scene) and not as_json:
+                bar.clear()
+                _tell(step)
+            elif isinstance(step, stage.Ending):
+                ending = step
+    if as_json:
+        print_json(ending.as_json())
+    else:
+        _tell_ending(ending)
+    return ending.ok
+
+
+def _tell(scene: stage.Scene) -> None:
+    click.echo(inert(scene.sentence))
+    for verdict, count in scene.verdicts.items():
+        click.echo(f"  {count:>6,} {verdict}: {VERDICTS[verdict]}")
+    for word, count in scene.skipped.items():
+        click.echo(f"  {count:>6,} skipped: {reason(word)}")
+
+
+def _tell_ending(ending: stage.Ending) -> None:
+    counts, stand_in = ending.blast["counts"], ending.stand_in
+    settled = {state: counts[state] for state in ("accepted", "failed", "skipped")}
+    print_facts(
+        {
+            "ledger": f"{ending.blast['state']}: {counts['planned']:,} planned = {figures(settled)}",
+            "stand-in": f"{stand_in['changed_passes']:,} passes changed, {stand_in['alerts']:,} alerts, "
+            f"{stand_in['alerted_twice']} phones alerted twice",
+            "requests": f"{stand_in['requests']:,}: {json.dumps(stand_in['by_status'])}",
+            "took": f"{ending.seconds:.1f} s from launch to end",
+        }
+    )
+    click.echo("Both sides agree." if ending.ok else "The two sides DO NOT agree.")

@@ -1,0 +1,107 @@
+"""`passbell init` and `passbell doctor`: the first two commands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from console.cli.output import print_json
+from console.cli.use import json_option, with_desk
+from console.desk import Desk
+from console.plain import inert
+from store.errors import PassbellError
+from store.settings import FILE_NAME
+from store.settings_example import example
+
+if TYPE_CHECKING:
+    from jobs.doctor import Finding
+
+NEXT = {
+    "REHEARSAL": """\
+No PassKit key is set, so this is a REHEARSAL: a stand-in PassKit on this machine answers.
+Next:
+  passbell sync       read its programs and members
+  passbell            open the console
+  passbell worker     send what is launched, where no console is open
+To go LIVE, put passkit.api_key and passkit.api_secret into the settings file, then: passbell doctor""",
+    "LIVE": """\
+A PassKit key is set, so this is LIVE: messages reach real phones.
+Next:
+  passbell doctor     check key, region, clock, programs and designs
+  passbell sync       read programs and members
+  passbell            open the console""",
+}
+
+
+@click.command(epilog="\b\nExample:\n  passbell --home ./shop init")
+@json_option
+@with_desk
+def init(desk: Desk, as_json: bool) -> None:
+    """Make the home folder, its settings file and the store. Nothing that exists is overwritten."""
+    file = desk.settings.home / FILE_NAME
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as made:
+            made.write(example())
+        written = True
+    except FileExistsError:
+        written = False
+    except OSError as error:
+        raise PassbellError(f"cannot write {file}: {error.strerror}") from None
+    store = str(desk.database)
+    if as_json:
+        print_json(
+            {
+                "mode": desk.settings.mode,
+                "home": str(desk.settings.home),
+                "file": str(file),
+                "written": written,
+                "store": store,
+            }
+        )
+        return
+    click.echo(f"settings: {inert(str(file))} ({'written' if written else 'was there and is left as it is'})")
+    click.echo(f"store:    {inert(store)} (ready)")
+    click.echo(f"\n{NEXT[desk.settings.mode]}")
+
+
+@click.command(epilog="\b\nExample:\n  passbell doctor --json | jq 'select(.level != \"ok\")'")
+@json_option
+@with_desk
+@click.pass_context
+def doctor(context: click.Context, desk: Desk, as_json: bool) -> None:
+    """Say what stands between a text and a lock screen: settings, store, queue, key, clock, designs.
+
+    It changes nothing. Exits with 1 if something fails. With --json, one finding a line.
+    """
+    found = asyncio.run(_examine(desk))
+    if not as_json:
+        click.echo(desk.settings.mode)
+    for finding in found:
+        if as_json:
+            print_json(finding.as_json())
+            continue
+        named = finding.sentence.startswith(finding.subject)
+        sentence = finding.sentence if named else f"{finding.subject}: {finding.sentence}"
+        click.echo(f"{finding.level:4}  {inert(sentence)}")
+        if finding.hint:
+            click.echo(f"      -> {inert(finding.hint)}")
+    if any(finding.level == "fail" for finding in found):
+        context.exit(1)
+
+
+async def _examine(desk: Desk) -> list[Finding]:
+    from jobs.account import open_client
+    from jobs.doctor import examine
+    from store.database import Database
+
+    # Not the desk's own database: that one is brought up to date at first use, and a doctor only looks.
+    database = Database(desk.settings.store_url)
+    client = open_client(desk.settings)
+    try:
+        return await examine(database, client, desk.settings)
+    finally:
+        await client.close()
+        database.close()
