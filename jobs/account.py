@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -54,7 +55,8 @@ async def reading(settings: Settings, database: Database) -> AsyncIterator[PassK
         passkit.rate_per_second,
         timeout=3 * passkit.timeout_seconds,
     )
-    client = open_client(settings, pacer.slot)
+    # In a thread: a stand-in that has to be started takes a moment.
+    client = PassKit(await asyncio.to_thread(credentials, settings), pace=pacer.slot)
     try:
         yield client
     finally:

@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 
 from jobs import blasts, worker_child
-from jobs.account import open_client
+from jobs.account import reading
 from jobs.blasts import Ring
 from jobs.follow import follow
 from jobs.intake.sync import Progress
@@ -145,11 +145,8 @@ def sync(database: Database, settings: Settings, progress: Callable[[Progress], 
     """Read everything from the stand-in; returns how many records that were."""
 
     async def run() -> int:
-        client = open_client(settings)
-        try:
+        async with reading(settings, database) as client:
             report = await read_everything(database, client, settings, progress=progress, actor="demo")
-        finally:
-            await client.close()
         return sum(one.read for one in report.programs)
 
     return asyncio.run(run())

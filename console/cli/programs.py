@@ -45,12 +45,11 @@ def sync(desk: Desk, program: str | None, as_json: bool) -> None:
 
 
 async def _sync(desk: Desk, program: str | None) -> SyncReport:
-    from jobs.account import open_client
+    from jobs.account import reading
     from jobs.intake.sync import sync as run
 
-    client = open_client(desk.settings)
-    try:
-        with Progress() as bar:
+    with Progress() as bar:
+        async with reading(desk.settings, desk.database) as client:
             return await run(
                 desk.database,
                 client,
@@ -59,8 +58,6 @@ async def _sync(desk: Desk, program: str | None) -> SyncReport:
                 progress=lambda at: bar.show(at.name, at.done, at.total, at.stage),
                 actor=desk.actor,
             )
-    finally:
-        await client.close()
 
 
 @click.group()
