@@ -25,6 +25,9 @@ from store.times import rfc3339
 STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
 """The states of a delivery."""
 
+VERDICTS = ("alert", "silent", "nothing", "unproven")
+"""What a phone will do."""
+
 STEPS: Mapping[str, frozenset[str]] = {
     "planned": frozenset({"scheduled", "running", "cancelled"}),
     "scheduled": frozenset({"running", "missed", "cancelled"}),
@@ -125,11 +128,11 @@ def tally(connection: sa.Connection, blast_id: int) -> Tally:
         .where(deliveries.c.blast_id == blast_id)
         .group_by(deliveries.c.state, deliveries.c.reason, deliveries.c.verdict)
     )
-    result = Tally(states=dict.fromkeys(STATES, 0))
+    result = Tally(states=dict.fromkeys(STATES, 0), verdicts=dict.fromkeys(VERDICTS, 0))
     reasons = {"skipped": result.skipped_by_reason, "failed": result.failed_by_reason}
     for state, reason, verdict, count in connection.execute(query):
         result.states[state] += count
-        result.verdicts[verdict] = result.verdicts.get(verdict, 0) + count
+        result.verdicts[verdict] += count
         if state in reasons:
             by_reason = reasons[state]
             by_reason[reason or "unknown"] = by_reason.get(reason or "unknown", 0) + count

@@ -35,8 +35,9 @@ def tell_plan(desk: Desk, program: str, planned: Plan, file: str) -> None:
         f"{tally.planned:,} planned: {pending:,} to be messaged, {tally.states['skipped']:,} skipped"
     )
     print_facts(facts)
-    for verdict, count in sorted(tally.verdicts.items(), key=lambda pair: -pair[1]):
-        click.echo(f"  {count:>9,} {verdict}: {words.VERDICTS[verdict]}")
+    for verdict, count in tally.verdicts.items():
+        if count:
+            click.echo(f"  {count:>9,} {verdict}: {words.VERDICTS[verdict]}")
     if tally.skipped_by_reason:
         click.echo("skipped:")
         _tell_reasons(tally.skipped_by_reason)

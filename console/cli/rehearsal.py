@@ -110,7 +110,8 @@ def _headless(as_json: bool) -> bool:
 def _tell(scene: stage.Scene) -> None:
     click.echo(inert(scene.sentence))
     for verdict, count in scene.verdicts.items():
-        click.echo(f"  {count:>6,} {verdict}: {VERDICTS[verdict]}")
+        if count:
+            click.echo(f"  {count:>6,} {verdict}: {VERDICTS[verdict]}")
     for word, count in scene.skipped.items():
         click.echo(f"  {count:>6,} skipped: {reason(word)}")
 
