@@ -1,0 +1,121 @@
+"""Settings: who wins, what is refused and how, and that a secret stays one."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from store.errors import UsageError
+from store.settings import FILE_NAME, as_environment, keys, load
+
+
+def write(home: Path, text: str) -> None:
+    (home / FILE_NAME).write_text(text)
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path,
+        "[passkit]\nconcurrency = 3\npage_size = 30\nrate_per_second = 300\n[engine]\nbatch_size = 7\n",
+    )
+    monkeypatch.setenv("PASSBELL_PASSKIT__CONCURRENCY", "2")
+    monkeypatch.setenv("PASSBELL_PASSKIT__PAGE_SIZE", "20")
+    settings = load(tmp_path, {"passkit.concurrency": "1"})
+    assert settings.passkit.concurrency == 1
+    assert settings.passkit.page_size == 20
+    assert settings.passkit.rate_per_second == 300
+    assert settings.engine.batch_size == 7
+    assert settings.engine.max_attempts == 6
+
+
+def test_without_a_key_it_is_a_rehearsal_and_with_one_live(tmp_path: Path) -> None:
+    assert (load(tmp_path).mode, load(tmp_path).account) == ("REHEARSAL", "rehearsal")
+    live = load(tmp_path, {"passkit.api_key": "k", "passkit.api_secret": "s"})
+    assert (live.mode, live.account) == ("LIVE", "live")
+    with pytest.raises(UsageError, match="api_secret is not"):
+        load(tmp_path, {"passkit.api_key": "k"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[passkit]\nrate_per_sec = 5\n", "`passkit.rate_per_sec`; did you mean `passkit.rate_per_second`"),
+        ("[paskit]\nconcurrency = 5\n", "`paskit.concurrency`; did you mean `passkit.concurrency`"),
+        (
+            "[passkit]\nconcurrency = 'many'\n",
+            "`passkit.concurrency` is wrong: input should be a valid integer",
+        ),
+        ("[passkit]\nconcurrency = 0\n", "`passkit.concurrency` is wrong"),
+        ("passkit = 5\n", "`passkit` is a table"),
+        ("[passkit\n", "is not valid TOML: syntax error (at line 1"),
+        ("[passkit]\nmessage_field = 'latestOffer'\n", "`passkit.message_field` is wrong"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_file_key_and_nearest_key(tmp_path: Path, text: str, words: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path)
+    assert words in str(refused.value)
+    assert str(tmp_path / FILE_NAME) in str(refused.value)
+
+
+def test_a_wrong_variable_is_named_as_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSBELL_PASSKIT__APIKEY", "x")
+    with pytest.raises(
+        UsageError, match="`PASSBELL_PASSKIT__APIKEY`; did you mean `PASSBELL_PASSKIT__API_KEY`"
+    ):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[passkit]\napi_secret = ['hush-hush']\n",
+        "[passkit]\napi_secret = hush-hush\n",
+        "[passkit]\napi_secret = 'hush-hush'\nconcurrency = 'hush-hush'\n",
+    ],
+)
+def test_an_error_never_shows_a_value(tmp_path: Path, text: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path)
+    assert "hush" not in str(refused.value)
+
+
+def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path, {"passkit.api_key": "k", "passkit.api_secret": "hush-hush", "queue.secret": "hush-too"}
+    )
+    assert "hush" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_the_home_is_for_its_owner_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    settings = load(home)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert settings.queue_secret() == load(home).queue_secret()
+    assert stat.S_IMODE((home / "queue.secret").stat().st_mode) == 0o600
+
+
+def test_a_child_process_gets_the_flags_as_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = load(tmp_path, {"passkit.rate_per_second": "7", "store.url": "sqlite:////tmp/x.db"})
+    for name, value in as_environment(parent).items():
+        monkeypatch.setenv(name, value)
+    child = load(tmp_path)
+    assert child.passkit.rate_per_second == 7
+    assert child.store_url == "sqlite:////tmp/x.db"
+
+
+def test_the_names_that_the_field_relies_on_are_there() -> None:
+    named = {key for key, _, _ in keys()}
+    assert {
+        *("store.url", "queue.url"),
+        *("passkit.base_url", "passkit.api_key", "passkit.api_secret", "passkit.rate_per_second"),
+        *("passkit.concurrency", "passkit.message_field"),
+        *("engine.batch_size", "engine.lease_seconds", "engine.max_attempts"),
+    } <= named

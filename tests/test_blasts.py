@@ -1,0 +1,237 @@
+"""The verbs of a blast: what they freeze, what they refuse, and what they leave in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import blasts
+from store import audit, members, programs
+from store.audiences import Selection
+from store.database import Database
+from store.errors import Refused, UsageError
+from store.migrations import migrate
+from store.programs import Program, Tier
+from store.settings import Settings, load
+from store.times import now
+
+ALL = Selection("all")
+
+
+def holder(number: int, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "provider_id": f"pass{number}",
+        "external_id": f"M{number}",
+        "tier_id": "gold",
+        "name": f"Ann {number}",
+        "email": "",
+        "phone": "",
+        "points": 10.0 * number,
+        "secondary_points": None,
+        "tier_points": None,
+        "birthday": None,
+        "status": "ACTIVE",
+        "opted_out": False,
+        "expires_at": None,
+        "created_at": None,
+        "updated_at": None,
+        "pass_status": "PASS_INSTALLED",
+        "wallets": ["apple"],
+        "installed_at": None,
+        "meta": {"city": "Wien"},
+        "keys": {},
+    }
+    return made | more
+
+
+HOLDERS = [
+    holder(1),
+    holder(2, wallets=["google"]),
+    holder(3, opted_out=True),
+    holder(4, pass_status="PASS_ISSUED"),
+    holder(5, status="EXPIRED"),
+    holder(6, tier_id="bare"),
+    holder(7, meta={"latestOffer": "Two for one"}),
+    holder(8, wallets=[]),
+    holder(9, tier_id="unread"),
+    holder(10, opted_out=True, pass_status="PASS_UNINSTALLED"),
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load(tmp_path)
+
+
+@pytest.fixture
+def database(store_url: str, settings: Settings) -> Iterator[Database]:
+    database = Database(store_url)
+    migrate(database)
+    with database.write() as connection:
+        programs.upsert_program(connection, Program("P1", "rehearsal", "membership", "Café [x]"))
+        tiers = [
+            Tier("gold", "Gold", "T1", "ok"),
+            Tier("bare", "Bare", "T2", "no_field"),
+            Tier("unread", "Unread", "T3", "unknown"),
+        ]
+        programs.replace_tiers(connection, "P1", tiers)
+        programs.mark_synced(connection, "P1", message_field="meta.latestOffer", at=now())
+        page = [members.storable(one) for one in HOLDERS]
+        members.upsert_page(connection, "P1", page, message_key="latestOffer", seen_at=now())
+    yield database
+    database.close()
+
+
+def plan(database: Database, settings: Settings, text: str = "Two for one", **more: Any) -> blasts.Plan:
+    wanted: dict[str, Any] = {"program": "P1", "chosen": Selection("where", "points > 0"), "actor": "ann@box"}
+    return blasts.plan(database, settings, text=text, **(wanted | more))
+
+
+def launch(database: Database, settings: Settings, blast_id: int, expect: int) -> list[int]:
+    rung: list[int] = []
+    blasts.launch(database, settings, blast_id, expect=expect, actor="ann@box", ring=rung.append)
+    return rung
+
+
+def test_each_pass_goes_through_the_gate_in_its_order(database: Database, settings: Settings) -> None:
+    tally = plan(database, settings).tally
+    assert tally.counts["planned"] == 10
+    assert tally.counts["pending"] == 4
+    assert tally.skipped_by_reason == {
+        "opted_out": 2,
+        "inactive": 1,
+        "not_installed": 1,
+        "no_message_field": 1,
+        "same_text": 1,
+    }
+    assert tally.verdicts == {"alert": 1, "silent": 2, "nothing": 5, "unproven": 2}
+
+
+def test_all_means_all_active_members(database: Database, settings: Settings) -> None:
+    assert plan(database, settings, chosen=ALL).tally.counts["planned"] == 9
+
+
+def test_the_same_plan_has_the_same_hash_and_another_text_another(
+    database: Database, settings: Settings
+) -> None:
+    hashes = [plan(database, settings, text).blast.plan_hash for text in ("a", "a", "b")]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_launch_needs_the_frozen_count(database: Database, settings: Settings) -> None:
+    blast_id = plan(database, settings).blast.id
+    for wrong in (0, 3, 5, 9, 11):
+        with pytest.raises(Refused, match=f"would message 4 of 10 passes, and {wrong} were confirmed"):
+            launch(database, settings, blast_id, wrong)
+    assert launch(database, settings, blast_id, 4) == [blast_id]
+
+
+def test_launching_twice_is_one_launch(database: Database, settings: Settings) -> None:
+    blast_id = plan(database, settings).blast.id
+    assert launch(database, settings, blast_id, 4) == [blast_id]
+    assert launch(database, settings, blast_id, 4) == []
+    with database.read() as connection:
+        acts = [entry.act for entry in audit.page(connection)]
+        assert audit.verify(connection) == (2, None)
+    assert acts == ["blast.launch", "blast.plan"]
+
+
+def test_the_confirmed_set_does_not_follow_later_changes(database: Database, settings: Settings) -> None:
+    blast_id = plan(database, settings).blast.id
+    with database.write() as connection:
+        late = [members.storable(holder(77))]
+        members.upsert_page(connection, "P1", late, message_key="latestOffer", seen_at=now())
+    assert launch(database, settings, blast_id, 4) == [blast_id]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"text": "  "}, "the text is empty"),
+        ({"text": "x" * 501}, "the text has 501 characters"),
+        ({"text": "bell\x07"}, "control character, U\\+0007, at position 5"),
+        ({"text": "Hi {nmae}"}, "names {nmae}, which is no field of this program; did you mean {name}"),
+        ({"text": "Hi {"}, "lone { at position 4"),
+        ({"program": "nope"}, "there is no program"),
+        ({"chosen": Selection("where", "")}, "selects nobody"),
+        ({"chosen": Selection("where", "pionts > 5")}, "did you mean points"),
+    ],
+)
+def test_wrong_input_plans_nothing(database: Database, settings: Settings, more: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        plan(database, settings, **more)
+    with database.read() as connection:
+        assert audit.page(connection) == []
+
+
+def test_nobody_is_refused_rather_than_planned(database: Database, settings: Settings) -> None:
+    with pytest.raises(Refused, match="nobody in"):
+        plan(database, settings, chosen=Selection("where", "points > 9999"))
+    blast = plan(database, settings, chosen=Selection("where", "opted_out = TRUE")).blast
+    with pytest.raises(Refused, match="would message nobody"):
+        launch(database, settings, blast.id, 0)
+
+
+def test_a_message_field_that_was_not_read_is_refused(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="run `passbell sync` first"):
+        plan(database, load(tmp_path, {"passkit.message_field": "meta.news"}))
+
+
+def test_live_does_not_touch_what_was_planned_in_rehearsal(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    blast_id = plan(database, settings).blast.id
+    live = load(tmp_path, {"passkit.api_key": "k", "passkit.api_secret": "s"})
+    with pytest.raises(Refused, match="planned in REHEARSAL, and this is LIVE"):
+        launch(database, live, blast_id, 4)
+    with pytest.raises(UsageError, match="there is no program"):
+        plan(database, live)
+
+
+def test_a_members_own_words_are_frozen_and_gaps_are_skipped(database: Database, settings: Settings) -> None:
+    planned = plan(database, settings, "{first_name}, {points} points in {city}", chosen=ALL)
+    assert planned.tally.skipped_by_reason["no_value"] == 1  # the one whose free data names no city
+    kinder = plan(database, settings, "Hi {name}, from {city|here}", chosen=ALL)
+    assert "no_value" not in kinder.tally.skipped_by_reason
+
+
+def test_pause_resume_cancel_leave_their_marks(database: Database, settings: Settings) -> None:
+    blast_id = plan(database, settings).blast.id
+    with pytest.raises(Refused, match="is planned"):
+        blasts.pause(database, settings, blast_id, actor="a")
+    with pytest.raises(Refused, match="only a paused or held blast"):
+        blasts.resume(database, settings, blast_id, actor="a", ring=lambda _: None)
+    launch(database, settings, blast_id, 4)
+    assert blasts.pause(database, settings, blast_id, actor="a").state == "paused"
+    assert blasts.resume(database, settings, blast_id, actor="a", ring=lambda _: None).state == "running"
+    with pytest.raises(Refused, match="no failed deliveries"):
+        blasts.retry(database, settings, blast_id, actor="a", ring=lambda _: None)
+    assert blasts.set_rate(database, settings, blast_id, per_second=3, actor="a").rate_per_second == 3
+    with pytest.raises(UsageError, match="a rate lies above 0"):
+        blasts.set_rate(database, settings, blast_id, per_second=0, actor="a")
+    assert blasts.cancel(database, settings, blast_id, actor="a").state == "cancelled"
+    with pytest.raises(Refused, match="was cancelled"):
+        launch(database, settings, blast_id, 4)
+    with database.read() as connection:
+        acts = [entry.act for entry in reversed(audit.page(connection))]
+    assert acts == [
+        *("blast.plan", "blast.launch", "blast.paused", "blast.running", "blast.rate", "blast.cancelled"),
+    ]
+
+
+def test_a_changed_audit_entry_is_found(database: Database, settings: Settings) -> None:
+    from store.schema import audit as table
+
+    for _ in range(3):
+        plan(database, settings)
+    with database.write() as connection:
+        connection.execute(table.update().where(table.c.id == 2).values(actor="nobody"))
+    with database.read() as connection:
+        assert audit.verify(connection) == (1, "entry 2 was changed after it was written")
+    with database.write() as connection:
+        connection.execute(table.delete().where(table.c.id == 2))
+    with database.read() as connection:
+        assert audit.verify(connection) == (1, "entry 3 does not follow the one before it")
