@@ -18,7 +18,7 @@ from store.audiences import Audience, Selection, in_words
 from store.database import Database
 from store.errors import Refused, UsageError
 from store.ledger import Blast, Tally
-from store.schema import blasts, deliveries, members, passes, tiers
+from store.schema import blasts, deliveries, members, passes
 from store.settings import Settings
 from store.times import now
 
@@ -69,18 +69,16 @@ def plan(
     Raises UsageError for a text, predicate or program that is wrong and Refused where nobody is
     meant or the program was read for another message field. Nothing is written then.
     """
-    text = texts.check(text)
     at = now()
     with database.write() as connection:
         found = programs.get(connection, program, settings.account)
+        text = checked(connection, found.id, text)
         if found.message_field != settings.passkit.message_field:
             raise Refused(
                 f"{found.name} was not yet synced for the message field {settings.passkit.message_field}: "
                 "run `passbell sync` first"
             )
         personal = texts.has_braces(text)
-        if personal:
-            texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, found.id)])
         who = audiences.condition(connection, found.id, chosen, now=at)
         blast_id = plans.create(
             connection,
@@ -110,6 +108,14 @@ def plan(
             at=at,
         )
     return Plan(blast, tally, eta_seconds(tally.open, settings, blast))
+
+
+def checked(connection: sa.Connection, program_id: str, text: str) -> str:
+    """The text as it would be planned. Raises UsageError for one that cannot be sent in this program."""
+    text = texts.check(text)
+    if texts.has_braces(text):
+        texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, program_id)])
+    return text
 
 
 def eta_seconds(open_deliveries: int, settings: Settings, blast: Blast | None = None) -> float:
@@ -248,19 +254,12 @@ def _record(
 def _asked(program_id: str, who: sa.ColumnElement[bool], text: str | None) -> sa.Select[Any]:
     """Each pass of the audience with the gate's answer: pass_id, reason (NULL: may be messaged), verdict."""
     why_not = gate.reason(text)
-    return (
-        sa.select(
-            passes.c.id.label("pass_id"),
-            why_not.label("reason"),
-            gate.verdict(why_not).label("verdict"),
-        )
-        .join(members, members.c.id == passes.c.member_id)
-        .outerjoin(
-            tiers, sa.and_(tiers.c.program_id == members.c.program_id, tiers.c.id == members.c.tier_id)
-        )
-        .where(members.c.program_id == program_id, who)
-        .order_by(passes.c.id)
+    columns = (
+        passes.c.id.label("pass_id"),
+        why_not.label("reason"),
+        gate.verdict(why_not).label("verdict"),
     )
+    return gate.ask(program_id, who, *columns).order_by(passes.c.id)
 
 
 def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
@@ -284,18 +283,7 @@ def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
     )
     while rows := connection.execute(query.where(deliveries.c.id > after)).mappings().all():
         after = rows[-1]["id"]
-        rendered = [(row, *_rendered(text, row)) for row in rows]
-        own_texts = {row["id"]: own for row, own, _ in rendered if own is not None}
+        rendered = [(row, *gate.own_text(text, dict(row))) for row in rows]
+        own_texts = {row["id"]: own for row, own, why_not in rendered if why_not is None}
         skipped = {row["id"]: why_not for row, _, why_not in rendered if why_not is not None}
         plans.write_texts(connection, own_texts, skipped)
-
-
-def _rendered(text: str, member: sa.RowMapping) -> tuple[str | None, str | None]:
-    """(the member's own text, None) or (None, the reason why there is none)."""
-    try:
-        own = texts.render(text, texts.values_of(dict(member)))
-    except texts.MissingValue:
-        return None, "no_value"
-    except texts.TooLong:
-        return None, "too_long"
-    return (None, "same_text") if own == member["shown_text"] else (own, None)

@@ -7,15 +7,14 @@ there, so that here its counts are upper bounds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from jobs.blasts import eta_seconds
+from jobs.blasts import checked, eta_seconds
 from jobs.engine import gate
-from store import audiences, predicates, texts
+from store import audiences, texts
 from store.audiences import Audience, Selection
-from store.schema import members, passes, tiers
+from store.schema import members, passes
 from store.settings import Settings
 
 VERDICTS = ("alert", "silent", "unproven", "nothing")
@@ -66,11 +65,11 @@ def preview(
     text: str,
 ) -> Preview:
     """Count what a plan would find now. Raises UsageError as the plan does; an empty text is counted too."""
-    text = _check(connection, program_id, text)
+    text = checked(connection, program_id, text) if text.strip() else ""
     personal = texts.has_braces(text)
     why_not = gate.reason(None if personal or not text else text)
     who = audiences.condition(connection, program_id, chosen)
-    query = _passes(
+    query = gate.ask(
         program_id, who, why_not.label("reason"), gate.verdict(why_not).label("verdict")
     ).subquery()
     columns = (query.c.reason, query.c.verdict)
@@ -95,52 +94,17 @@ def see(
     They come in the order of their external ids, which an index gives without a look at all of them.
     Raises UsageError as the plan does; an empty text gives an empty text.
     """
-    text = _check(connection, program_id, text)
+    text = checked(connection, program_id, text) if text.strip() else ""
     why_not = gate.reason(None)
     who = audiences.condition(connection, program_id, chosen)
-    query = _passes(program_id, who, gate.verdict(why_not).label("verdict"), passes.c.shown_text, members)
+    query = gate.ask(program_id, who, gate.verdict(why_not).label("verdict"), passes.c.shown_text, members)
     order = (members.c.external_id, passes.c.id)
     wanted = query.where(why_not.is_(None)).order_by(*order).offset(number).limit(1)
     row = connection.execute(wanted).mappings().first()
     if row is None:
         return None
-    own, reason = _rendered(text, row)
+    own, reason = gate.own_text(text, dict(row))
     told = row["verdict"]
     if reason is not None:
         told = "silent" if reason == "same_text" else "nothing"
     return Seen(row["name"], row["external_id"], own, told, reason)
-
-
-def _rendered(text: str, member: sa.RowMapping) -> tuple[str, str | None]:
-    own = text
-    if texts.has_braces(text):
-        try:
-            own = texts.render(text, texts.values_of(dict(member)))
-        except texts.MissingValue:
-            return text, "no_value"
-        except texts.TooLong:
-            return text, "too_long"
-    return own, "same_text" if own and own == member["shown_text"] else None
-
-
-def _check(connection: sa.Connection, program_id: str, text: str) -> str:
-    if not text.strip():
-        return ""
-    text = texts.check(text)
-    if texts.has_braces(text):
-        texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, program_id)])
-    return text
-
-
-def _passes(
-    program_id: str, who: sa.ColumnElement[bool], *columns: sa.ColumnElement[Any] | sa.Table
-) -> sa.Select[Any]:
-    """The passes of an audience, joined as the gate wants them."""
-    tier = sa.and_(tiers.c.program_id == members.c.program_id, tiers.c.id == members.c.tier_id)
-    return (
-        sa.select(*columns)
-        .select_from(passes)
-        .join(members, members.c.id == passes.c.member_id)
-        .outerjoin(tiers, tier)
-        .where(members.c.program_id == program_id, who)
-    )

@@ -6,8 +6,12 @@ just before it is written, asks the provider the same questions again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
+from store import texts
 from store.programs import INACTIVE
 from store.schema import members, passes, tiers
 
@@ -61,3 +65,33 @@ def verdict(why_not: sa.ColumnElement[str | None]) -> sa.ColumnElement[str]:
         (sa.and_(known, wallets != "[]"), "silent"),
         else_="unproven",
     )
+
+
+def ask(
+    program_id: str, who: sa.ColumnElement[bool], *columns: sa.ColumnElement[Any] | sa.Table
+) -> sa.Select[Any]:
+    """The passes of an audience, joined as `reason` and `verdict` want them."""
+    tier = sa.and_(tiers.c.program_id == members.c.program_id, tiers.c.id == members.c.tier_id)
+    return (
+        sa.select(*columns)
+        .select_from(passes)
+        .join(members, members.c.id == passes.c.member_id)
+        .outerjoin(tiers, tier)
+        .where(members.c.program_id == program_id, who)
+    )
+
+
+def own_text(text: str, member: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The text as this member would get it, and the reason against sending it, if there is one.
+
+    `member` has the columns of `members` that a text may name, and `shown_text` of the pass.
+    """
+    own = text
+    if texts.has_braces(text):
+        try:
+            own = texts.render(text, texts.values_of(member))
+        except texts.MissingValue:
+            return text, "no_value"
+        except texts.TooLong:
+            return text, "too_long"
+    return own, "same_text" if own and own == member["shown_text"] else None

@@ -1,0 +1,162 @@
+"""The one table of what keys do: bindings, footer, help and command palette are all made from it.
+
+A screen takes `BINDINGS = bindings("blast")` and has a method for each of its actions, named after the part
+behind the dot: `blast.pause` is `action_pause`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+SCOPES = {
+    "app": "Everywhere",
+    "table": "In a list",
+    "programs": "Programs",
+    "member": "A member",
+    "audiences": "Audiences",
+    "build": "Build an audience",
+    "compose": "Compose",
+    "launch": "Launch",
+    "blasts": "Blasts",
+    "blast": "A blast",
+    "delivery": "A delivery",
+    "audit": "Audit",
+    "entry": "An audit entry",
+    "ask": "A question",
+    "help": "Help",
+}
+"""Where an action is at hand, with the heading that help gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a key does.
+
+    id      `scope.verb`; also the id under which a key can be changed
+    key     as Textual names it; several are parted by commas, the first is the one shown
+    words   two or three words for footer and palette
+    scope   one of SCOPES
+    danger  messages people, or cannot be undone
+    meaning the sentence that help shows
+    footer  whether the footer names it
+    """
+
+    id: str
+    key: str
+    words: str
+    scope: str
+    danger: bool = False
+    meaning: str = ""
+    footer: bool = True
+
+    @property
+    def verb(self) -> str:
+        """The name of the method behind it, without `action_`."""
+        return self.id.partition(".")[2]
+
+
+ACTIONS = (
+    Action("app.programs", "1", "Programs", "app", meaning="Programs and their members", footer=False),
+    Action("app.audiences", "2", "Audiences", "app", meaning="Who a message goes to", footer=False),
+    Action(
+        "app.compose", "3", "Compose", "app", meaning="Write a message and see the lock screen", footer=False
+    ),
+    Action(
+        "app.blasts",
+        "4",
+        "Blasts",
+        "app",
+        meaning="What was planned, is running and has been sent",
+        footer=False,
+    ),
+    Action("app.audit", "5", "Audit", "app", meaning="Who did what, and when", footer=False),
+    Action("app.help", "question_mark", "Help", "app", meaning="This page"),
+    Action(
+        "app.command_palette",
+        "ctrl+p",
+        "Find",
+        "app",
+        meaning="Find a screen, program, blast or theme",
+        footer=False,
+    ),
+    Action(
+        "app.leave", "q", "Quit", "app", meaning="Leave; asks first while a blast depends on this console"
+    ),
+    Action("table.cursor_up", "up,k", "Up", "table", meaning="One row up", footer=False),
+    Action("table.cursor_down", "down,j", "Down", "table", meaning="One row down", footer=False),
+    Action("table.page_up", "pageup,ctrl+b", "Page up", "table", meaning="One page up", footer=False),
+    Action("table.page_down", "pagedown,ctrl+f", "Page down", "table", meaning="One page down", footer=False),
+    Action("table.first", "home,g", "First", "table", meaning="The first row", footer=False),
+    Action("table.last", "end,G", "Last", "table", meaning="The last row", footer=False),
+    Action("table.select", "enter", "Open", "table", meaning="Open the row", footer=False),
+    Action("programs.filter", "slash", "Filter", "programs", meaning="Show only the members that match"),
+    Action("programs.sync", "s", "Sync", "programs", meaning="Read the chosen program from PassKit again"),
+    Action("programs.sync_all", "S", "Sync all", "programs", meaning="Read every program from PassKit again"),
+    Action("programs.stop", "x", "Stop sync", "programs", meaning="Stop a sync; the next goes on from there"),
+    Action("programs.message", "m", "Message", "programs", meaning="Write a message to the chosen program"),
+    Action("programs.back", "escape", "Back", "programs", meaning="Out of the filter, then to the list"),
+    Action("member.close", "escape,q", "Close", "member", meaning="Back to the members"),
+    Action("audiences.build", "n", "New", "audiences", meaning="Build an audience"),
+    Action("audiences.message", "m", "Message", "audiences", meaning="Write a message to this audience"),
+    Action("audiences.delete", "d", "Delete", "audiences", danger=True, meaning="Delete the audience"),
+    Action("audiences.back", "escape", "Back", "audiences", meaning="Back to the list", footer=False),
+    Action("build.save", "ctrl+s", "Save", "build", meaning="Save the audience under its name"),
+    Action("build.close", "escape", "Back", "build", meaning="Back without saving"),
+    Action(
+        "compose.plan", "ctrl+r", "Plan", "compose", meaning="Freeze audience and text, then ask to launch"
+    ),
+    Action("compose.next", "n", "Next member", "compose", meaning="Preview with the next member"),
+    Action("compose.previous", "p", "Previous", "compose", meaning="Preview with the member before"),
+    Action(
+        "compose.back", "escape", "Leave field", "compose", meaning="Leave the field: keys are keys again"
+    ),
+    Action("launch.cancel", "escape", "Cancel", "launch", meaning="Back; nothing is sent, the plan is kept"),
+    Action("blasts.compose", "n", "New", "blasts", meaning="Write a new message"),
+    Action("blast.pause", "p", "Pause", "blast", meaning="Stop sending; what is in flight still arrives"),
+    Action("blast.resume", "r", "Resume", "blast", danger=True, meaning="Go on after a pause or a hold"),
+    Action("blast.cancel", "x", "Cancel", "blast", danger=True, meaning="End the blast for good"),
+    Action("blast.retry", "t", "Retry", "blast", danger=True, meaning="Try failed deliveries again"),
+    Action("blast.rate", "e", "Rate", "blast", meaning="Change how many requests a second it may make"),
+    Action(
+        "blast.launch", "l", "Launch", "blast", danger=True, meaning="Launch a planned blast, after asking"
+    ),
+    Action(
+        "blast.batches",
+        "b",
+        "Batches",
+        "blast",
+        meaning="Its batches, those with failures first",
+        footer=False,
+    ),
+    Action("blast.deliveries", "d", "Deliveries", "blast", meaning="Its deliveries, one for each pass"),
+    Action("blast.filter", "slash", "Filter", "blast", meaning="Show deliveries of one state or reason"),
+    Action("blast.back", "escape", "Back", "blast", meaning="Back to the blasts"),
+    Action("delivery.close", "escape,q", "Close", "delivery", meaning="Back to the deliveries"),
+    Action("audit.verify", "v", "Verify", "audit", meaning="Check that no entry was changed or taken out"),
+    Action("entry.close", "escape,q", "Close", "entry", meaning="Back to the audit"),
+    Action("help.close", "escape,q,question_mark", "Close", "help", meaning="Back to the screen"),
+    Action("ask.cancel", "escape", "Cancel", "ask", meaning="No; nothing is done"),
+)
+
+
+def of_scope(scope: str) -> list[Action]:
+    """The scope's actions, in the order of the table."""
+    return [action for action in ACTIONS if action.scope == scope]
+
+
+def bindings(scope: str) -> list[BindingType]:
+    """The scope's keys, for a screen's, a widget's or the app's BINDINGS."""
+    return [
+        Binding(
+            key,
+            action.verb,
+            action.words,
+            show=action.footer and place == 0,
+            tooltip=action.meaning,
+            id=action.id if place == 0 else None,
+        )
+        for action in of_scope(scope)
+        for place, key in enumerate(action.key.split(","))
+    ]

@@ -1,0 +1,177 @@
+"""Audiences: those that are saved, who is in each of them now, and the way to a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.actions import bindings
+from console.plain import inert
+from console.screens.base import ConsoleScreen
+from console.widgets.columns import MEMBER_COLUMNS
+from console.widgets.members import MemberSource
+from console.widgets.table import Column, Row, VirtualTable
+from store import audiences, programs
+from store.audiences import Audience
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+COLUMNS = (
+    Column("name", "AUDIENCE", 22),
+    Column("program", "PROGRAM", 20),
+    Column("who", "WHO"),
+    Column("created", "SAVED", 10, from_width=72),
+)
+EMPTY = "No audiences yet. Press n to build one: everybody, a condition like points > 500, or a file of ids."
+
+
+class AudienceSource:
+    """All saved audiences of the account; people keep few of them."""
+
+    def __init__(self, screen: AudiencesScreen) -> None:
+        self._screen = screen
+        self.found: dict[int, Audience] = {}
+        self.programs: dict[str, str] = {}
+
+    async def count(self) -> int:
+        """Read them all."""
+        account = self._screen.app.desk.settings.account
+
+        def read(connection: sa.Connection) -> tuple[dict[str, str], list[Audience]]:
+            names = programs.names(connection, account)
+            return names, [one for one in audiences.list_all(connection) if one.program_id in names]
+
+        self.programs, found = await self._screen.app.read(read)
+        self.found = {one.id: one for one in found}
+        return len(found)
+
+    async def page(self, offset: int, limit: int) -> list[Row]:
+        """Those just read."""
+        return [self._row(one) for one in list(self.found.values())[offset : offset + limit]]
+
+    def _row(self, one: Audience) -> Row:
+        who = {"all": "all active members", "where": f"where {one.expression}"}
+        told = who.get(one.kind, f"file {one.expression}")
+        return one.id, (one.name, self.programs[one.program_id], told, f"{one.created_at:%Y-%m-%d}")
+
+
+class AudiencesScreen(ConsoleScreen):
+    """The list over the members of the one under the cursor."""
+
+    CSS_PATH = "../styles/audiences.tcss"
+    BINDINGS = bindings("audiences")
+    AUTO_FOCUS = "#audiences"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    mode = "audiences"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._source = AudienceSource(self)
+        self._shown: Audience | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """Audiences, and who is meant."""
+        yield VirtualTable(COLUMNS, id="audiences", empty=EMPTY)
+        with Vertical(id="meant"):
+            yield Static(id="who", markup=False)
+            yield VirtualTable(MEMBER_COLUMNS, id="members", empty="Nobody is in this audience now.")
+
+    def on_mount(self) -> None:
+        """Begin with the list."""
+        super().on_mount()
+        self._audiences.show(self._source)
+
+    def look_again(self) -> None:
+        """Audiences are asked anew; so is who is in them."""
+        self._audiences.refresh_rows()
+        self.query_one("#members", VirtualTable).refresh_rows()
+
+    @property
+    def _audiences(self) -> VirtualTable:
+        return self.query_one("#audiences", VirtualTable)
+
+    @on(VirtualTable.Counted, "#audiences")
+    def _listed(self, event: VirtualTable.Counted) -> None:
+        self.set_class(event.count == 0, "-none")
+        self.refresh_bindings()
+
+    @on(VirtualTable.Highlighted, "#audiences")
+    def _highlighted(self, event: VirtualTable.Highlighted) -> None:
+        self._shown = self._source.found.get(event.key)
+        self.refresh_bindings()
+        if self._shown is not None:
+            self.query_one("#who", Static).update("Counting …")
+            source = MemberSource(self.app, self._shown.program_id, self._shown)
+            self.query_one("#members", VirtualTable).show(source)
+
+    @on(VirtualTable.Counted, "#members")
+    def _counted(self, event: VirtualTable.Counted) -> None:
+        if (shown := self._shown) is not None:
+            kept = ", as the file named them" if shown.kind == "file" else " now; asked anew at each use"
+            told = Content.assemble(
+                (inert(shown.name, 60), "bold"), (f"  {event.count:,} members{kept}", "$quiet")
+            )
+            self.query_one("#who", Static).update(told)
+
+    @on(VirtualTable.Selected, "#members")
+    def _open_member(self, event: VirtualTable.Selected) -> None:
+        from console.screens.member import MemberScreen
+
+        if self._shown is not None:
+            self.app.push_screen(MemberScreen(self._shown.program_id, event.key))
+
+    @on(VirtualTable.Selected, "#audiences")
+    def _look_into(self) -> None:
+        self.query_one("#members").focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without an audience there is only building one."""
+        return None if action in ("message", "delete") and self._shown is None else True
+
+    def action_build(self) -> None:
+        """Build an audience."""
+        from console.screens.build import BuildScreen
+
+        self.app.push_screen(BuildScreen(self._shown.program_id if self._shown else None))
+
+    @work
+    async def action_message(self) -> None:
+        """Write to it."""
+        if (shown := self._shown) is not None:
+            await self.app.open_compose(shown.program_id, shown.name)
+
+    def action_back(self) -> None:
+        """Back to the list."""
+        self._audiences.focus()
+
+    def action_delete(self) -> None:
+        """Delete it, after asking."""
+        if self._shown is not None:
+            self._delete(self._shown)
+
+    @work(group="delete", exclusive=True)
+    async def _delete(self, audience: Audience) -> None:
+        from console.screens.ask import Ask
+
+        question = Ask(
+            f"Delete the audience {audience.name}?",
+            "Blasts that were planned with it keep their members. The members themselves are not touched.",
+            yes="Delete",
+            danger=True,
+        )
+        if await self.app.push_screen_wait(question):
+            await self.app.act(partial(self._forget, audience))
+            self._shown = None
+            self.look_again()
+
+    def _forget(self, audience: Audience) -> None:
+        with self.app.desk.database.write() as connection:
+            audiences.delete(connection, audience.program_id, audience.name)

@@ -1,0 +1,166 @@
+"""Audit: who did what to what, and when; and whether the chain of entries holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.actions import bindings
+from console.app import Console
+from console.plain import inert
+from console.screens.base import ConsoleScreen
+from console.widgets.table import Column, FunctionSource, Row, VirtualTable
+from store import audit
+
+if TYPE_CHECKING:
+    from store.audit import Entry
+
+COLUMNS = (
+    Column("id", "ENTRY", 7, "right"),
+    Column("at", "WHEN (UTC)", 19),
+    Column("actor", "WHO", 18),
+    Column("act", "DID", 16),
+    Column("subject", "TO", 10),
+    Column("details", "DETAILS", from_width=96),
+)
+LONGEST = 4_000
+HINT = "Each entry holds the hash of the one before it. Press v to check them all."
+
+
+class AuditScreen(ConsoleScreen):
+    """The newest entries first."""
+
+    CSS_PATH = "../styles/audit.tcss"
+    BINDINGS = bindings("audit")
+    AUTO_FOCUS = "#entries"
+    mode = "audit"
+    look_seconds = 2.0
+
+    def body(self) -> Iterable[Widget]:
+        """The verdict over the entries."""
+        yield Static(HINT, id="verdict", markup=False)
+        yield VirtualTable(
+            COLUMNS, id="entries", empty="Nothing was done yet. Each plan, launch and sync leaves an entry."
+        )
+
+    def on_mount(self) -> None:
+        """Show the entries."""
+        super().on_mount()
+        source = FunctionSource(
+            self.app.read,
+            audit.count,
+            lambda connection, offset, limit: [
+                _row(entry) for entry in audit.page(connection, offset=offset, limit=limit)
+            ],
+        )
+        self.query_one(VirtualTable).show(source)
+
+    def look_again(self) -> None:
+        """New entries come in on top."""
+        self.query_one(VirtualTable).refresh_rows()
+
+    def action_verify(self) -> None:
+        """Check the chain."""
+        self.query_one("#verdict", Static).update("Checking every entry …")
+        self._verify()
+
+    @work(group="verify", exclusive=True)
+    async def _verify(self) -> None:
+        verdict = self.query_one("#verdict", Static)
+        verdict.update(HINT)
+        count, broken = await self.app.read(audit.verify)
+        if broken is None:
+            verdict.update(
+                Content.assemble(
+                    ("● ", "$text-success"),
+                    f"{count:,} entries hold together: none was changed or taken out of the middle.",
+                    (" Entries cut off its end leave no trace: export the audit now and then.", "$quiet"),
+                )
+            )
+        else:
+            verdict.update(
+                Content.assemble(
+                    ("○ The chain is broken: ", "bold $text-error"),
+                    inert(broken, 200),
+                    f". The {count:,} entries before it hold together.",
+                )
+            )
+
+    @on(VirtualTable.Selected)
+    def _open(self, event: VirtualTable.Selected) -> None:
+        self.app.push_screen(EntryScreen(event.key))
+
+
+class EntryScreen(ModalScreen[None]):
+    """One entry with its details and hashes."""
+
+    BINDINGS = bindings("entry")
+    CSS = """
+    EntryScreen {
+        & > #entry {
+            width: 84; max-width: 94%; height: auto; max-height: 90%;
+            padding: 1 2; background: $surface; border: round $primary; scrollbar-size-vertical: 1;
+        }
+    }
+    """
+    app = getters.app(Console)
+
+    def __init__(self, entry_id: int) -> None:
+        super().__init__()
+        self._entry_id = entry_id
+
+    def compose(self) -> ComposeResult:
+        """One column of text."""
+        with VerticalScroll(id="entry"):
+            yield Static("Reading …", markup=False)
+
+    def on_mount(self) -> None:
+        """Read the entry."""
+        self.query_one("#entry").focus()
+        self._read()
+
+    @work
+    async def _read(self) -> None:
+        find = partial(audit.page, before=self._entry_id + 1, limit=1)
+        for entry in await self.app.read(find):
+            self.query_one(Static).update(_in_words(entry))
+
+    def action_close(self) -> None:
+        """Back to the list."""
+        self.dismiss()
+
+
+def _row(entry: Entry) -> Row:
+    details = ", ".join(f"{name} {_short(value)}" for name, value in entry.details.items())
+    when = f"{entry.at:%Y-%m-%d %H:%M:%S}"
+    return entry.id, (str(entry.id), when, entry.actor, entry.act, entry.subject, details)
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _in_words(entry: Entry) -> Content:
+    facts = (
+        ("entry", str(entry.id)),
+        ("when", f"{entry.at:%Y-%m-%d %H:%M:%S.%f} UTC"),
+        ("who", entry.actor),
+        ("did", entry.act),
+        ("to", entry.subject),
+        ("hash", entry.hash),
+        ("follows", entry.previous_hash),
+    )
+    lines = [Content.assemble((f"{name:<8} ", "$quiet"), inert(value, 300)) for name, value in facts]
+    details = json.dumps(entry.details, ensure_ascii=False, indent=2)[:LONGEST]
+    lines += [Content(""), *(Content(inert(line, 600)) for line in details.split("\n"))]
+    return Content("\n").join(lines)

@@ -1,0 +1,51 @@
+"""What the five screens share: the masthead over them, the footer under them, and a look at the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from console.app import Console
+from console.widgets.masthead import Masthead
+
+
+class ConsoleScreen(Screen[Any]):
+    """A screen of the console. `body` gives its widgets, `look_again` re-reads what may have changed."""
+
+    app = getters.app(Console)
+    mode = ""
+    """The mode whose tab is marked in the masthead."""
+    look_seconds: float | None = None
+    """How often to look again while the screen is seen; it also does when it comes back into view."""
+
+    def compose(self) -> ComposeResult:
+        """Masthead, body, footer."""
+        yield Masthead(self.mode)
+        yield from self.body()
+        yield Footer()
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between masthead and footer."""
+        return ()
+
+    def on_mount(self) -> None:
+        """Begin to look, if this screen does so by itself."""
+        if self.look_seconds is not None:
+            self.set_interval(self.look_seconds, self._look_if_seen)
+
+    def on_screen_resume(self) -> None:
+        """Look again on coming back."""
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Re-read what may have changed. Called on the UI's thread: start a worker, never wait."""
+
+    def _look_if_seen(self) -> None:
+        if self.is_current:
+            self.look_again()

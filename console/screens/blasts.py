@@ -1,0 +1,111 @@
+"""The blasts of this account, the newest first, with how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+from rich.text import Text
+from textual import on
+from textual.widget import Widget
+
+from console.actions import bindings
+from console.screens.base import ConsoleScreen
+from console.widgets.figures import STATE_COLOURS
+from console.widgets.table import Column, FunctionSource, Row, VirtualTable
+from store import deliveries
+from store.deliveries import BlastRow
+
+BAR = 10
+"""Cells of a row's bar."""
+
+COLUMNS = (
+    Column("id", "#", 5, "right"),
+    Column("name", "message"),
+    Column("program", "program", 18, from_width=100),
+    Column("state", "state", 9),
+    Column("progress", "progress", BAR + 5),
+    Column("accepted", "accepted", 9, "right"),
+    Column("failed", "failed", 7, "right"),
+    Column("skipped", "skipped", 8, "right"),
+    Column("started", "started (UTC)", 16, from_width=110),
+)
+
+
+def bar(done: int, planned: int, width: int = BAR) -> str:
+    """`━━━━──────  40%`. It is full, and says 100 %, only once all is done."""
+    share = done / planned if planned else 0.0
+    filled = int(width * share)
+    return "━" * filled + "─" * (width - filled) + f"{int(share * 100):4d}%"
+
+
+def row(blast: BlastRow) -> Row:
+    """A blast as a line of the list. The bar counts what is to be sent, without those left out."""
+    states = blast.states
+    done = states["accepted"] + states["failed"]
+    colour = STATE_COLOURS[blast.state]
+    failed = Text(f"{states['failed']:,}", "$error" if states["failed"] else "")
+    started = f"{blast.started_at:%Y-%m-%d %H:%M}" if blast.started_at else "not yet"
+    cells = (
+        str(blast.id),
+        blast.name,
+        blast.program,
+        Text(blast.state, colour),
+        Text(bar(done, done + states["pending"] + states["sending"])),
+        f"{states['accepted']:,}",
+        failed,
+        f"{states['skipped']:,}",
+        started,
+    )
+    return blast.id, cells
+
+
+class BlastsScreen(ConsoleScreen):
+    """The list; Enter opens one."""
+
+    BINDINGS = bindings("blasts")
+    CSS = "BlastsScreen > VirtualTable { margin: 1 0 0 0; padding: 0 1; }"
+    mode = "blasts"
+    look_seconds = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[tuple[int, datetime], dict[str, int]] = {}
+
+    def body(self) -> Iterable[Widget]:
+        """The list."""
+        yield VirtualTable(
+            COLUMNS,
+            id="blasts",
+            empty="No message was planned yet. Press 3 to write one and see its lock screen.",
+        )
+
+    def on_mount(self) -> None:
+        """Show the list."""
+        super().on_mount()
+        account = self.app.desk.settings.account
+        self.query_one(VirtualTable).show(
+            FunctionSource(
+                self.app.read,
+                lambda connection: deliveries.blast_count(connection, account),
+                lambda connection, offset, limit: self._page(connection, account, offset, limit),
+            )
+        )
+
+    def look_again(self) -> None:
+        """Read the visible rows again."""
+        self.query_one(VirtualTable).refresh_rows()
+
+    def _page(self, connection: sa.Connection, account: str, offset: int, limit: int) -> list[Row]:
+        found = deliveries.blast_page(connection, account, offset=offset, limit=limit, known=self._known)
+        return [row(one) for one in found]
+
+    @on(VirtualTable.Selected)
+    async def _open(self, event: VirtualTable.Selected) -> None:
+        """Show the blast over the list."""
+        await self.app.open_blast(event.key)
+
+    def action_compose(self) -> None:
+        """Write a new message."""
+        self.app.action_compose()

@@ -1,0 +1,278 @@
+"""Compose: program, audience and text, with the lock screen of a real member beside them as one writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from textual import on, work
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Select, Static, TextArea
+
+from console.actions import bindings
+from console.plain import inert
+from console.screens.base import ConsoleScreen
+from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, count, glance, outlook
+from console.widgets.lock_screen import LockScreen
+from jobs import blasts
+from jobs.preview import Preview
+from store import audiences, programs, texts
+from store.ledger import Blast, Tally
+from store.programs import Program
+
+PAUSE_SECONDS = 0.15
+"""So long nothing may be typed before the store is asked."""
+SHOWN = 150
+"""Characters that a lock screen shows, about."""
+
+
+class ComposeScreen(ConsoleScreen):
+    """The message, on its way to a plan."""
+
+    CSS_PATH = "../styles/compose.tcss"
+    BINDINGS = bindings("compose")
+    AUTO_FOCUS = "#program"
+    mode = "compose"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._programs: dict[str, Program] = {}
+        self._number = 0
+        self._wish: tuple[str, str | None] | None = None
+        self._timer: Timer | None = None
+        self._counted: Draft | None = None
+        self._offered = self._asking = self._ask_again = self._planning = False
+
+    def body(self) -> Iterable[Widget]:
+        """The form on the left, what comes of it on the right."""
+        with Horizontal(id="desk"):
+            with Vertical(id="form"):
+                yield Label("Program")
+                yield Select[str]([], prompt="Choose a program", id="program", compact=True)
+                yield Label("Audience")
+                yield Select[str]([], prompt="Choose an audience", id="audience", compact=True)
+                yield Input(id="predicate", placeholder="points > 500 AND tier = 'gold'", compact=True)
+                yield Label("Text", id="text-label")
+                yield TextArea(id="text", placeholder="Two coffees for the price of one, today until noon.")
+                yield Static(id="length", markup=False)
+                yield Static(id="trouble", markup=False)
+                yield Button("Plan and launch …", id="plan", variant="primary", compact=True)
+            with VerticalScroll(id="outlook", can_focus=False):
+                yield Static(id="whose", markup=False)
+                yield LockScreen()
+                yield Static(id="figures", markup=False)
+
+    # Programs and audiences
+
+    def look_again(self) -> None:
+        """Re-read the programs and audiences; the choice and the text stay."""
+        self._fill()
+
+    def choose(self, program_id: str, audience: str | None = None) -> None:
+        """Write to this program, or to its audience of that name."""
+        self._wish = (program_id, audience)
+        self.look_again()
+        self.query_one("#text").focus()
+
+    @work(group="fill", exclusive=True)
+    async def _fill(self) -> None:
+        account = self.app.desk.settings.account
+        found = await self.app.read(lambda connection: programs.list_programs(connection, account))
+        self._programs = {row.program.id: row.program for row in found}
+        wish = self._wish
+        select = self.query_one("#program", Select)
+        now = wish[0] if wish else select.value
+        with self.prevent(Select.Changed):
+            select.set_options([(Content(inert(p.name, 80)), p.id) for p in self._programs.values()])
+            first = Select.NULL if self._offered or wish else next(iter(self._programs), Select.NULL)
+            select.value = now if now in self._programs else first
+        self._counted = None
+        await self._offer_audiences(SAVED + wish[1] if wish and wish[1] else None)
+        self._wish = None
+
+    async def _offer_audiences(self, wanted: object = None) -> None:
+        """Offer the program's audiences; a choice that this program does not have is dropped, not widened."""
+        program = self.query_one("#program", Select).value
+        saved = []
+        if isinstance(program, str):
+            saved = await self.app.read(lambda connection: audiences.list_all(connection, program))
+        options = {ALL: "All active members", WHERE: "Where …"}
+        options |= {SAVED + one.name: one.name for one in saved}
+        select = self.query_one("#audience", Select)
+        wanted = wanted or (select.value if self._offered else ALL)
+        self._offered = isinstance(program, str)
+        with self.prevent(Select.Changed):
+            select.set_options([(Content(inert(name, 80)), key) for key, name in options.items()])
+            select.value = wanted if wanted in options else Select.NULL
+        self._changed()
+
+    @on(Select.Changed, "#program")
+    @work(group="fill", exclusive=True)
+    async def _other_program(self) -> None:
+        self._number = 0
+        await self._offer_audiences()
+
+    @on(Select.Changed, "#audience")
+    def _other_audience(self, event: Select.Changed) -> None:
+        self._number = 0
+        self._changed()
+        if event.value == WHERE:
+            self.query_one("#predicate").focus()
+
+    # The look
+
+    @on(TextArea.Changed, "#text")
+    @on(Input.Changed, "#predicate")
+    def _typed(self) -> None:
+        self._changed()
+
+    def draft(self) -> Draft | None:
+        """What stands on the screen; None without a program or an audience."""
+        program, audience = (self.query_one(name, Select).value for name in ("#program", "#audience"))
+        if not isinstance(program, str) or not isinstance(audience, str):
+            return None
+        predicate, text = self.query_one("#predicate", Input).value, self.query_one("#text", TextArea).text
+        return Draft(program, audience, predicate, text)
+
+    def _changed(self) -> None:
+        """Show at once what needs no store, and ask the store once the hands rest."""
+        self.query_one("#predicate").display = self.query_one("#audience", Select).value == WHERE
+        length = len(self.query_one("#text", TextArea).text.strip())
+        colour = "$text-error" if length > texts.LIMIT else "$text-warning" if length > SHOWN else "$quiet"
+        told = f"{length} of {texts.LIMIT} characters; a lock screen shows about {SHOWN}"
+        self.query_one("#length", Static).update(Content.styled(told, colour))
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(PAUSE_SECONDS, self._ask)
+
+    def _ask(self) -> None:
+        """One look at a time: what changed meanwhile is asked for when it is done."""
+        if self._asking:
+            self._ask_again = True
+        else:
+            self._asking = True
+            self._look()
+
+    @work(group="look")
+    async def _look(self) -> None:
+        try:
+            while True:
+                self._ask_again = False
+                await self._look_at(self.draft(), self._number)
+                if not self._ask_again:
+                    return
+        finally:
+            self._asking = False
+
+    async def _look_at(self, draft: Draft | None, number: int) -> None:
+        """The lock screen first; then the counts, if they can have changed."""
+        if draft is None:
+            self._counted = None
+            self._show_nothing()
+            return
+        looked = await self.app.read(lambda connection: glance(connection, draft, number))
+        self._number = looked.number
+        self._show(draft, looked)
+        if looked.trouble:
+            self._counted = None
+            self._show_figures(draft, None)
+        elif draft != self._counted:
+            settings = self.app.desk.settings
+            figures = await self.app.read(lambda connection: count(connection, settings, draft))
+            self._counted = draft
+            self._show_figures(draft, figures)
+
+    def _show(self, draft: Draft, looked: Glance) -> None:
+        self.query_one("#trouble", Static).update(Content.styled(inert(looked.trouble, 400), "$text-error"))
+        if looked.trouble:
+            return
+        whose = Content.styled("Nobody to show", "$quiet")
+        if looked.seen is not None:
+            name = inert(looked.seen.name or "no name", 30)
+            member = inert(looked.seen.external_id, 14)
+            whose = Content.assemble(("For ", "$quiet"), name, (f"  {member}", "$quiet"))
+        self.query_one("#whose", Static).update(whose)
+        self.query_one(LockScreen).show(self._programs[draft.program_id].name, looked.seen)
+
+    def _show_figures(self, draft: Draft, figures: Preview | None) -> None:
+        self.query_one("#figures", Static).update(outlook(figures))
+        ready = draft.text.strip() and figures is not None and figures.to_send
+        self.query_one("#plan", Button).disabled = not ready
+
+    def _show_nothing(self) -> None:
+        """Say what is missing before there is anything to show."""
+        program = self.query_one("#program", Select).value
+        missing, name = "Choose an audience.", "passbell"
+        if isinstance(program, str):
+            name = self._programs[program].name
+        else:
+            missing = "Choose a program." if self._programs else "Press 1, then S to read your programs."
+        self.query_one("#trouble", Static).update("")
+        self.query_one("#whose", Static).update(Content.styled("Nobody to show yet", "$quiet"))
+        self.query_one(LockScreen).show(name, None, sentence=missing)
+        self.query_one("#figures", Static).update("")
+        self.query_one("#plan", Button).disabled = True
+
+    # The keys
+
+    def action_next(self) -> None:
+        """Show the next member's lock screen."""
+        self._number += 1
+        self._ask()
+
+    def action_previous(self) -> None:
+        """Show the one before."""
+        self._number = max(self._number - 1, 0)
+        self._ask()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is a field to leave while one is written in."""
+        if action == "back":
+            return isinstance(self.focused, Input | TextArea)
+        return super().check_action(action, parameters)
+
+    def action_back(self) -> None:
+        """Leave the field, so that keys are keys again."""
+        self.set_focus(None)
+
+    @on(Button.Pressed, "#plan")
+    def action_plan(self) -> None:
+        """Freeze what stands here and ask to launch it. A second press while that happens does nothing."""
+        draft = self.draft()
+        if draft is not None and not self._planning:
+            self._planning = True
+            self._plan(draft)
+
+    @work(group="plan")
+    async def _plan(self, draft: Draft) -> None:
+        from console.screens.launch import LaunchScreen
+
+        try:
+            planned = await self.app.act(lambda: self._freeze(draft))
+            if planned is None:
+                return
+            blast, tally = planned
+            name = self._programs[draft.program_id].name
+            launched = await self.app.push_screen_wait(LaunchScreen(blast, tally, name))
+        finally:
+            self._planning = False
+        if launched:
+            self.query_one("#text", TextArea).clear()
+            await self.app.open_blast(blast.id)
+
+    def _freeze(self, draft: Draft) -> tuple[Blast, Tally]:
+        desk = self.app.desk
+        with desk.database.read() as connection:
+            chosen = draft.chosen(connection)
+        made: Any = blasts.plan(
+            desk.database,
+            desk.settings,
+            program=draft.program_id,
+            chosen=chosen,
+            text=draft.text,
+            actor=desk.actor,
+        )
+        return made.blast, made.tally

@@ -1,0 +1,84 @@
+"""One delivery: its pass, its text, how it stands, and each of its tries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+from console import words
+from console.actions import bindings
+from console.plain import inert
+from console.widgets.figures import fact_lines
+from store.deliveries import Attempt
+
+WIDTH = 68
+"""Cells of the facts, so that they fit the smallest terminal."""
+
+
+class DeliveryScreen(ModalScreen[None]):
+    """What the ledger knows of one delivery."""
+
+    BINDINGS = bindings("delivery")
+    CSS = """
+    DeliveryScreen {
+        & > #delivery {
+            width: 76; max-width: 96%; height: auto; max-height: 90%;
+            padding: 1 2; background: $surface; border: round $primary;
+        }
+        & Label { text-style: bold; }
+        & #facts { margin: 0 0 1 0; }
+    }
+    """
+
+    def __init__(self, delivery: dict[str, Any], tried: Sequence[Attempt]) -> None:
+        super().__init__()
+        self.delivery, self.tried = delivery, tried
+
+    def compose(self) -> ComposeResult:
+        """The facts and the tries."""
+        row = self.delivery
+        with VerticalScroll(id="delivery"):
+            yield Label(inert(row["name"] or row["member"], 60), markup=False)
+            yield Static(self._facts(), id="facts", markup=False)
+            yield Label(f"Tries: {row['attempts']}", markup=False)
+            yield Static(self._tries(), markup=False)
+
+    def _facts(self) -> Content:
+        row = self.delivery
+        state = row["state"].replace("_", " ")
+        why = row["detail"] or (words.reason(row["reason"]) if row["reason"] else "")
+        facts = {
+            "Member": row["member"],
+            "Pass": f"{row['pass']} ({row['channel']})",
+            "State": state + (f": {why}" if why else ""),
+            "Code": row["code"],
+            "Phone": words.VERDICTS[row["verdict"]] if row["state"] != "failed" else None,
+            "Batch": row["batch"] and str(row["batch"]),
+            "Accepted": row["accepted_at"],
+            "Next try": row["due_at"] if row["state"] == "pending" else None,
+            "Text": row["text"],
+        }
+        return Content("\n").join(fact_lines({name: fact or "" for name, fact in facts.items()}, WIDTH))
+
+    def _tries(self) -> Content:
+        """Each try that did not end accepted; the one that did is the delivery's own state."""
+        lines = []
+        for one in self.tried:
+            why = one.detail or (words.reason(one.reason) if one.reason else "")
+            told = f"{one.outcome}: {why}" if why else one.outcome
+            code = f"  {inert(one.code, 40)}" if one.code else ""
+            at = f"{one.at:%Y-%m-%d %H:%M:%S}  "
+            lines.append(Content.assemble((at, "$quiet"), inert(told, 300), (code, "$quiet")))
+        if self.delivery["state"] == "accepted":
+            lines.append(Content.styled("accepted", "$text-success"))
+        return Content("\n").join(lines) if lines else Content.styled("Not tried yet.", "$quiet")
+
+    def action_close(self) -> None:
+        """Back to the list."""
+        self.dismiss()

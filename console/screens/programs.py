@@ -1,0 +1,301 @@
+"""Programs: the list, what keeps a program's phones from alerting, and its members under a live filter.
+
+The first screen is drawn before the store is loaded, so what needs the store is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual import on, work
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from console.actions import bindings
+from console.plain import inert_lines
+from console.screens.base import ConsoleScreen
+from console.widgets.columns import MEMBER_COLUMNS
+from console.widgets.sync_bar import SyncBar
+from console.widgets.table import Column, Row, VirtualTable
+from store.errors import PassbellError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from textual.timer import Timer
+
+    from store.members import Reach
+    from store.programs import ProgramRow, Tier
+
+DEBOUNCE = 0.08
+"""Seconds without a key press after which the filter asks the store."""
+
+COLUMNS = (
+    Column("name", "PROGRAM"),
+    Column("kind", "KIND", 10),
+    Column("members", "MEMBERS", 9, "right"),
+    Column("reachable", "REACHABLE", 9, "right"),
+    Column("synced", "SYNCED", 10),
+    Column("alerts", "PHONES", 13),
+)
+
+EMPTY = {
+    "LIVE": "No programs yet. Press s to read them from PassKit.",
+    "REHEARSAL": (
+        "No programs yet. Press s to read them from the stand-in PassKit that plays the part while no key "
+        "is set: nothing reaches a real phone."
+    ),
+}
+NO_MEMBERS = "No members yet. Press s to read them from PassKit."
+NO_MATCH = "No member matches. Escape takes the filter away."
+
+
+class ProgramSource:
+    """The account's programs; kept, since there are few and the screen needs their facts."""
+
+    def __init__(self, screen: ProgramsScreen) -> None:
+        self._screen = screen
+        self.rows: list[ProgramRow] = []
+
+    async def count(self) -> int:
+        """Read them all."""
+        app = self._screen.app
+        account = app.desk.settings.account
+
+        def read(connection: sa.Connection) -> list[ProgramRow]:
+            from store.programs import list_programs  # loads SQLAlchemy: off the UI's thread
+
+            return list_programs(connection, account)
+
+        self.rows = await app.read(read)
+        return len(self.rows)
+
+    async def page(self, offset: int, limit: int) -> list[Row]:
+        """Those just read."""
+        return [_row(row) for row in self.rows[offset : offset + limit]]
+
+    def find(self, program_id: str) -> tuple[int, ProgramRow] | None:
+        """A program with its place in the list."""
+        return next(((n, row) for n, row in enumerate(self.rows) if row.program.id == program_id), None)
+
+
+class ProgramsScreen(ConsoleScreen):
+    """The console's first screen."""
+
+    CSS_PATH = "../styles/programs.tcss"
+    BINDINGS = bindings("programs")
+    AUTO_FOCUS = "#programs"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    mode = "programs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.program_id: str | None = None
+        self._source = ProgramSource(self)
+        self._wanted: str | None = None
+        self._typing: Timer | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """List and facts beside or over the members."""
+        with Vertical(id="left"):
+            yield VirtualTable(COLUMNS, id="programs", empty=EMPTY[self.app.desk.settings.mode])
+            yield SyncBar()
+            yield Static(id="facts", markup=False)
+        with Vertical(id="right"):
+            yield Input(
+                id="filter",
+                compact=True,
+                placeholder="/  filter: a name, id, e-mail or phone; or  where points > 500",
+            )
+            yield Static(id="trouble", markup=False)
+            yield VirtualTable(MEMBER_COLUMNS, id="members", empty=" ")
+
+    def on_mount(self) -> None:
+        """Begin with the list."""
+        super().on_mount()
+        self.call_after_refresh(self._programs.show, self._source)
+
+    def look_again(self) -> None:
+        """Figures may have changed while another screen was seen."""
+        self._programs.refresh_rows()
+        self._members.refresh_rows()
+
+    def choose(self, program_id: str) -> None:
+        """Put the cursor on a program, now or as soon as the list is read."""
+        self._wanted = program_id
+        if found := self._source.find(program_id):
+            self._programs.cursor_row = found[0]
+            self._wanted = None
+
+    @property
+    def _programs(self) -> VirtualTable:
+        return self.query_one("#programs", VirtualTable)
+
+    @property
+    def _members(self) -> VirtualTable:
+        return self.query_one("#members", VirtualTable)
+
+    @property
+    def _filter(self) -> Input:
+        return self.query_one("#filter", Input)
+
+    # The list and its facts
+
+    @on(VirtualTable.Counted, "#programs")
+    def _listed(self) -> None:
+        if self._wanted is not None:
+            self.choose(self._wanted)
+        self.set_class(not self._source.rows, "-none")
+        self.refresh_bindings()
+        self._read_facts()
+
+    @on(VirtualTable.Highlighted, "#programs")
+    def _highlighted(self, event: VirtualTable.Highlighted) -> None:
+        if event.key != self.program_id:
+            self.program_id = event.key
+            self._filter.clear()
+            self._read_facts()
+            self._show_members()
+            self.refresh_bindings()
+
+    @on(VirtualTable.Selected, "#programs")
+    def _opened(self) -> None:
+        self._members.focus()
+
+    @work(group="facts", exclusive=True)
+    async def _read_facts(self) -> None:
+        from console.widgets.program_facts import facts
+        from store import members, programs
+
+        found = self._source.find(self.program_id or "")
+        if found is None:
+            self.query_one("#facts", Static).update("")
+            return
+        program = found[1].program
+
+        def read(connection: sa.Connection) -> tuple[list[Tier], Reach]:
+            return programs.list_tiers(connection, program.id), members.reach(connection, program.id)
+
+        tiers, reach = await self.app.read(read)
+        field = self.app.desk.settings.passkit.message_field
+        self.query_one("#facts", Static).update(facts(program, tiers, reach, field))
+
+    # The members and their filter
+
+    @on(Input.Changed, "#filter")
+    def _typed(self) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(DEBOUNCE, self._show_members)
+
+    def _show_members(self) -> None:
+        self._typing = None
+        if self.program_id is not None:
+            self._find(self.program_id, self._filter.value)
+
+    @work(group="find", exclusive=True)
+    async def _find(self, program_id: str, wanted: str) -> None:
+        """Show who matches. A predicate that is wrong is told, and the rows stay as they were."""
+        from console.widgets.members import filtered
+
+        source = filtered(self.app, program_id, wanted)
+        trouble = self.query_one("#trouble", Static)
+        try:
+            await source.check()
+        except PassbellError as error:
+            trouble.update(inert_lines(str(error)))
+            trouble.display = True
+            return
+        trouble.display = False
+        self._members.show(source, empty=NO_MATCH if wanted.strip() else NO_MEMBERS)
+
+    @on(VirtualTable.Counted, "#members")
+    def _counted(self, event: VirtualTable.Counted) -> None:
+        found = self._source.find(self.program_id or "")
+        total = found[1].members if found else 0
+        shown = f"{event.count:,} members"
+        if self._filter.value.strip() and found:
+            shown = f"{event.count:,} of {total:,} members"
+        self.query_one("#right").border_title = shown if self.program_id else None
+
+    @on(Input.Submitted, "#filter")
+    def _to_members(self) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+            self._show_members()
+        self._members.focus()
+
+    @on(VirtualTable.Selected, "#members")
+    def _open_member(self, event: VirtualTable.Selected) -> None:
+        from console.screens.member import MemberScreen
+
+        if self.program_id is not None:
+            self.app.push_screen(MemberScreen(self.program_id, event.key))
+
+    # The keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Dim what cannot be done now."""
+        syncing = self.is_mounted and self.query_one(SyncBar).running
+        if action == "stop":
+            return syncing
+        if action in ("sync", "sync_all") and syncing:
+            return None
+        if action in ("message", "filter") and self.program_id is None:
+            return None
+        return True
+
+    def action_filter(self) -> None:
+        """Type into the filter."""
+        self._filter.focus()
+
+    def action_back(self) -> None:
+        """One step back: out of the filter, then without it, then to the list."""
+        if self._filter.has_focus:
+            self._members.focus()
+        elif self._filter.value:
+            self._filter.clear()
+        else:
+            self._programs.focus()
+
+    @work
+    async def action_message(self) -> None:
+        """Write to this program."""
+        if self.program_id is not None:
+            await self.app.open_compose(self.program_id)
+
+    def action_sync(self) -> None:
+        """Read the chosen program again; all, where there is none yet."""
+        self.query_one(SyncBar).start(self.program_id)
+
+    def action_sync_all(self) -> None:
+        """Read every program again."""
+        self.query_one(SyncBar).start(None)
+
+    def action_stop(self) -> None:
+        """Stop the sync."""
+        self.query_one(SyncBar).stop()
+
+    @on(SyncBar.Changed)
+    def _synced(self, event: SyncBar.Changed) -> None:
+        self.refresh_bindings()
+        if not event.running:
+            self.look_again()
+
+
+def _row(row: ProgramRow) -> Row:
+    from console.widgets.program_facts import ALERTS, since
+
+    program = row.program
+    word, colour = ALERTS[row.message_field_state]
+    cells: tuple[Any, ...] = (
+        program.name,
+        program.kind,
+        f"{row.members:,}",
+        f"{row.reachable:,}",
+        since(program.synced_at),
+        Text(word, colour),
+    )
+    return program.id, cells

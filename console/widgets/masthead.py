@@ -1,0 +1,104 @@
+"""The two lines over every screen: where you are, and whether messages reach real phones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.style import Style
+from rich.text import Text
+from textual.events import Click
+from textual.widget import Widget
+
+from console.actions import of_scope
+from console.plain import inert
+
+if TYPE_CHECKING:
+    from console.app import Console
+
+MODES = ("programs", "audiences", "compose", "blasts", "audit")
+
+
+class Masthead(Widget):
+    """`passbell REHEARSAL`, the store and its workers; under it a tab for each screen."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "masthead--live",
+        "masthead--rehearsal",
+        "masthead--quiet",
+        "masthead--warning",
+        "masthead--here",
+    }
+    DEFAULT_CSS = """
+    Masthead {
+        dock: top; height: 2; width: 1fr; padding: 0 1; background: $panel; color: $foreground;
+        & > .masthead--live { background: $error; color: $text; text-style: bold; }
+        & > .masthead--rehearsal { background: $success; color: $text; text-style: bold; }
+        & > .masthead--quiet { color: $quiet; }
+        & > .masthead--warning { color: $text-warning; text-style: bold; }
+        & > .masthead--here { color: $text-primary; text-style: bold underline; }
+    }
+    """
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self._mode = mode
+
+    def on_mount(self) -> None:
+        """Follow the count of workers."""
+        self.watch(self.app, "workers_alive", self._recount)
+
+    def _recount(self, _: int | None) -> None:
+        self.refresh()
+
+    async def on_click(self, event: Click) -> None:
+        """A click on a tab opens its screen."""
+        if tab := event.style.meta.get("tab"):
+            await self.run_action(f"app.{tab}")
+
+    def render(self) -> Text:
+        """The two lines."""
+        width = self.content_size.width
+        left, right = self._mode_word(), self._state(width)
+        gap = max(width - left.cell_len - right.cell_len, 1)
+        first = Text.assemble(left, " " * gap, right)
+        first.truncate(width)
+        second = self._tabs()
+        second.truncate(width)
+        return Text("\n").join([first, second])
+
+    def _mode_word(self) -> Text:
+        mode = cast("Console", self.app).desk.settings.mode
+        style = self._style("masthead--live" if mode == "LIVE" else "masthead--rehearsal")
+        return Text.assemble(("passbell", "bold"), "  ", (f" {mode} ", style))
+
+    def _state(self, width: int) -> Text:
+        app = cast("Console", self.app)
+        count = app.workers_alive
+        if count == 0:
+            workers = Text("no worker: nothing is sent", self._style("masthead--warning"))
+        else:
+            said = "looking for workers" if count is None else f"{count} worker{'s' * (count != 1)}"
+            workers = Text(said, self._style("masthead--quiet"))
+        store = inert(store_in_words(app.desk.settings.store_url), max(width - 60, 12))
+        return Text.assemble((store, self._style("masthead--quiet")), "  ", workers)
+
+    def _tabs(self) -> Text:
+        words = Text()
+        for action in of_scope("app"):
+            if action.verb in MODES:
+                here = action.verb == self._mode
+                style = self._style("masthead--here" if here else "masthead--quiet")
+                style += Style.from_meta({"tab": action.verb})
+                words.append(f"{action.key} {action.words}", style).append("   ")
+        return words
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(name, partial=True)
+
+
+def store_in_words(url: str) -> str:
+    """The store without user, password and folders: `passbell.db`, `postgresql host/name`."""
+    scheme, _, rest = url.partition("://")
+    if scheme.startswith("sqlite"):
+        return rest.rpartition("/")[2]
+    return f"postgresql {rest.rpartition('@')[2].partition('?')[0]}"

@@ -1,0 +1,98 @@
+"""Members as rows, and the query that a filter's words mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from console.widgets.table import Row
+from store import members
+from store.audiences import Audience, Selection, condition
+from store.members import Member
+from store.programs import INACTIVE
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from console.app import Console
+
+PREDICATE = "where"
+NAME_CELLS = 200
+
+
+class MemberSource:
+    """The members of a program, or those of a choice, in whom a text is found."""
+
+    def __init__(
+        self, app: Console, program_id: str, chosen: Audience | Selection | None = None, search: str = ""
+    ) -> None:
+        self._app, self._program_id, self._chosen, self._search = app, program_id, chosen, search
+
+    async def check(self) -> None:
+        """Raises UsageError for a predicate that is wrong."""
+        if self._chosen is not None:
+            await self._app.read(self._condition)
+
+    async def count(self) -> int:
+        """How many match."""
+        return await self._app.read(
+            lambda connection: members.count(
+                connection, self._program_id, condition=self._condition(connection), search=self._search
+            )
+        )
+
+    async def page(self, offset: int, limit: int) -> list[Row]:
+        """Those that match, by name."""
+
+        def read(connection: sa.Connection) -> list[Row]:
+            found = members.page(
+                connection,
+                self._program_id,
+                condition=self._condition(connection),
+                search=self._search,
+                offset=offset,
+                limit=limit,
+            )
+            return [member_row(member) for member in found]
+
+        return await self._app.read(read)
+
+    def _condition(self, connection: sa.Connection) -> sa.ColumnElement[bool] | None:
+        return condition(connection, self._program_id, self._chosen) if self._chosen is not None else None
+
+
+def filtered(app: Console, program_id: str, wanted: str) -> MemberSource:
+    """What a filter's words mean: a part of a name, id, e-mail or phone; after `where`, a predicate."""
+    wanted = wanted.strip()
+    first, rest = wanted[: len(PREDICATE)], wanted[len(PREDICATE) :]
+    if first.lower() != PREDICATE or rest[:1] not in ("", " ", ":"):
+        return MemberSource(app, program_id, search=wanted)
+    chosen = Selection("where", rest[1:].strip()) if rest[1:].strip() else None
+    return MemberSource(app, program_id, chosen)
+
+
+def member_row(member: Member) -> Row:
+    """A member's cells; the key is the external id."""
+    wallets = sorted({wallet for one in member.passes for wallet in one.wallets})
+    return member.external_id, (
+        member.name[:NAME_CELLS] or Text("no name", "$quiet"),
+        member.external_id,
+        member.tier_id or "",
+        "" if member.points is None else f"{member.points:,.10g}",
+        pass_in_words(member),
+        ", ".join(wallets),
+        member.email or "",
+    )
+
+
+def pass_in_words(member: Member) -> Text:
+    """Whether a message can get to the member, in a word or two."""
+    if member.opted_out:
+        return Text("opted out", "$text-warning")
+    if member.status in INACTIVE:
+        return Text(member.status.lower(), "$quiet")
+    states = [one.status for one in member.passes]
+    if "installed" in states:
+        return Text("installed", "$text-success")
+    return Text(states[0] if states else "no pass", "$quiet")

@@ -1,0 +1,112 @@
+"""A sync under way: one line with its progress, beside whatever else is done meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import getters, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Label, ProgressBar
+from textual.worker import Worker, WorkerState
+
+from console.app import Console
+from console.plain import inert
+
+if TYPE_CHECKING:
+    from jobs.intake.sync import Progress, SyncReport
+
+
+class SyncBar(Horizontal):
+    """Hidden while nothing is synced. One sync at a time."""
+
+    DEFAULT_CSS = """
+    SyncBar {
+        height: 1; padding: 0 1; display: none;
+        & > Label { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > ProgressBar { width: auto; }
+        & Bar { width: 20; }
+    }
+    """
+    app = getters.app(Console)
+
+    class Changed(Message):
+        """A sync began or ended."""
+
+        def __init__(self, running: bool) -> None:
+            super().__init__()
+            self.running = running
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._worker: Worker[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a sync is under way."""
+        return self._worker is not None and not self._worker.is_finished
+
+    def compose(self) -> ComposeResult:
+        """What is read, and how far."""
+        yield Label("", markup=False)
+        yield ProgressBar(show_eta=False)
+
+    def start(self, program_id: str | None) -> None:
+        """Read one program or all of them."""
+        if not self.running:
+            self.display = True
+            self.query_one(Label).update("Asking PassKit …")
+            self.query_one(ProgressBar).update(total=None, progress=0)
+            self._worker = self._sync(program_id)
+
+    def stop(self) -> None:
+        """Stop; what was read is kept."""
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Tell the screen; say what stopping means."""
+        if event.worker is not self._worker or event.state == WorkerState.PENDING:
+            return
+        ended = event.worker.is_finished
+        self.display = not ended
+        if event.state == WorkerState.CANCELLED and self.is_attached:
+            self.app.notify("Sync stopped. What was read is kept; the next sync goes on from there.")
+        self.post_message(self.Changed(not ended))
+
+    @work(group="sync")
+    async def _sync(self, program_id: str | None) -> None:
+        import asyncio
+
+        from jobs.account import open_client
+        from jobs.intake.sync import sync
+
+        desk = self.app.desk
+        client = await asyncio.to_thread(open_client, desk.settings)  # may start the stand-in
+        try:
+            report = await sync(
+                desk.database,
+                client,
+                desk.settings,
+                program=program_id,
+                progress=self._tell,
+                actor=desk.actor,
+            )
+        finally:
+            await client.close()
+        self._report(report)
+
+    def _tell(self, at: Progress) -> None:
+        doing = "Reading" if at.stage == "members" else "Looking for members gone from"
+        self.query_one(Label).update(f"{doing} {inert(at.name, 40)}: {at.done:,} of {at.total:,}")
+        self.query_one(ProgressBar).update(total=at.total or None, progress=at.done)
+
+    def _report(self, report: SyncReport) -> None:
+        read = sum(one.read for one in report.programs)
+        gone = sum(one.gone for one in report.programs)
+        unreadable = sum(one.unreadable for one in report.programs)
+        lines = [f"{read:,} records read in {len(report.programs)} programs, {gone:,} passes gone"]
+        if unreadable:
+            lines.append(f"{unreadable:,} could not be read and were left out")
+        self.app.notify("\n".join(lines), title="Synced", markup=False)

@@ -1,0 +1,109 @@
+"""The console on a seeded store, with everything that moves by itself held still."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, TextArea
+
+from console.app import Console
+from console.desk import Desk
+from store.database import Database
+from store.schema import blasts, programs, workers
+from store.settings import load
+from tests.console.seed import ACTOR, Clock, fill, stopped
+
+
+class SeatedDesk(Desk):
+    """A desk whose person is always the same."""
+
+    @property
+    def actor(self) -> str:
+        """Who acts."""
+        return ACTOR
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clock]:
+    """The seeded store's file, made once, and its clock as the last blast left it."""
+    home = tmp_path_factory.mktemp("seeded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PASSBELL_PASSKIT__API_KEY", raising=False)
+        settings = load(home)
+    database, clock = Database(settings.store_url), Clock()
+    with stopped(clock):
+        fill(database, settings, clock)
+    database.close()
+    return home / "passbell.db", clock
+
+
+@pytest.fixture
+def clock(seeded: tuple[Path, Clock]) -> Iterator[Clock]:
+    """The stopped clock, a moment after the last blast was planned."""
+    clock = Clock()
+    clock.at = seeded[1].at
+    with stopped(clock):
+        yield clock
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No blinking cursor: Textual's own switch does not reach every field."""
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
+    monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
+
+
+def seat(home: Path, **flags: str) -> Desk:
+    """A desk in a home of its own, without a worker of its own."""
+    desk = SeatedDesk(load(home, {"console.start_worker": "false", **flags}))
+    desk.__dict__["ring"] = lambda blast_id: None
+    return desk
+
+
+@pytest.fixture
+def desk(seeded: tuple[Path, Clock], clock: Clock, tmp_path: Path) -> Iterator[Desk]:
+    """A desk with a copy of the seeded store: three programs, 300 members, two audiences, six blasts."""
+    shutil.copy(seeded[0], tmp_path / "passbell.db")
+    desk = seat(tmp_path)
+    yield desk
+    desk.database.close()
+
+
+@pytest.fixture
+def bare_desk(clock: Clock, tmp_path: Path) -> Iterator[Desk]:
+    """A desk on the first day: nothing was ever synced."""
+    desk = seat(tmp_path)
+    yield desk
+    desk.database.close()
+
+
+@pytest.fixture
+def console() -> Callable[[Desk], Console]:
+    """Makes the console of a desk."""
+
+    def make(desk: Desk) -> Console:
+        app = Console(desk)
+        app.animation_level = "none"
+        return app
+
+    return make
+
+
+@pytest.fixture
+def live_desk(desk: Desk) -> Desk:
+    """The same desk with a key, so that it is LIVE; its programs are the live account's."""
+    with desk.database.write() as connection:
+        for table in (programs, blasts, workers):
+            connection.execute(table.update().values(account="live"))
+    live = seat(desk.settings.home, **{"passkit.api_key": "key", "passkit.api_secret": "s" * 32})
+    live.__dict__["database"] = desk.database
+    return live
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Screens run on asyncio."""
+    return "asyncio"

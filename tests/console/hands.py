@@ -1,0 +1,54 @@
+"""What the tests' hands do: wait until a console has nothing left to do, and read what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled, WorkerFailed
+
+from console.widgets.table import VirtualTable
+
+ASKING = frozenset({"leave", "delete", "save", "plan", "ask"})
+"""Workers that wait for a person's answer."""
+
+
+async def settled(pilot: Pilot[Any]) -> None:
+    """Wait until every worker is done but those that ask a person, and all is drawn."""
+    quiet = 0
+    while quiet < 3:
+        await pilot.pause()
+        busy = [one for one in pilot.app.workers if not one.is_finished and one.group not in ASKING]
+        quiet = 0 if busy else quiet + 1
+        for worker in busy:
+            with suppress(WorkerCancelled, WorkerFailed):
+                await asyncio.wait_for(worker.wait(), 20)
+
+
+async def typed(pilot: Pilot[Any], text: str) -> None:
+    """Type a text into what has the focus."""
+    names = {" ": "space", "\n": "enter"}
+    await pilot.press(*(names.get(character, character) for character in text))
+
+
+def shown(pilot: Pilot[Any]) -> list[str]:
+    """The lines on the screen."""
+    width, height = pilot.app.size
+    lines = pilot.app.screen._compositor.render_strips(pilot.app.size)
+    assert all(line.cell_length == width for line in lines)
+    assert len(lines) == height
+    return [line.text for line in lines]
+
+
+def text_of(pilot: Pilot[Any]) -> str:
+    """All that is on the screen."""
+    return "\n".join(shown(pilot))
+
+
+def rows(pilot: Pilot[Any], selector: str) -> list[Any]:
+    """The keys of a table's rows, those that were fetched."""
+    table = pilot.app.screen.query_one(selector, VirtualTable)
+    found = (table.row_at(index) for index in range(table.row_count))
+    return [row[0] for row in found if row is not None]

@@ -1,0 +1,136 @@
+"""The preview: what it counts is what the plan then freezes, and it writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import blasts
+from jobs.preview import VERDICTS, Seen, preview, see
+from store import members, programs
+from store.audiences import Selection
+from store.database import Database
+from store.errors import UsageError
+from store.migrations import migrate
+from store.programs import Program, Tier
+from store.settings import Settings, load
+from tests.store.test_members import holder
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+ALL = Selection("all")
+CROWD: list[dict[str, Any]] = [
+    {},
+    {"wallets": ["google"]},
+    {"wallets": []},
+    {"opted_out": True},
+    {"pass_status": "PASS_ISSUED", "wallets": []},
+    {"status": "EXPIRED"},
+    {"tier_id": "plain"},
+    {"meta": {"latestOffer": "hello"}},
+    {"meta": {"city": "Wien"}, "name": "Änne Lee"},
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load(tmp_path)
+
+
+@pytest.fixture
+def database(store_url: str) -> Iterator[Database]:
+    database = Database(store_url)
+    migrate(database)
+    with database.write() as connection:
+        programs.upsert_program(connection, Program("p1", "rehearsal", "membership", "Café"))
+        designs = [Tier("gold", "Gold", "t1", "ok"), Tier("plain", "Plain", "t2", "no_placeholder")]
+        programs.replace_tiers(connection, "p1", designs)
+        holders = [holder(number, **{"meta": {}} | more) for number, more in enumerate(CROWD)]
+        fit = [members.storable(one) for one in holders]
+        members.upsert_page(connection, "p1", fit, message_key="latestOffer", seen_at=NOW)
+        programs.mark_synced(connection, "p1", message_field="meta.latestOffer", at=NOW)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("chosen", [ALL, Selection("where", "points < 5")])
+def test_it_counts_what_the_plan_freezes(database: Database, settings: Settings, chosen: Selection) -> None:
+    with database.read() as connection:
+        told = preview(connection, settings, "p1", chosen, " hello ")
+    plan = blasts.plan(database, settings, program="p1", chosen=chosen, text=" hello ", actor="me")
+    assert told.exact
+    assert told.to_send == plan.tally.counts["pending"]
+    assert told.skipped_by_reason == plan.tally.skipped_by_reason
+    assert told.skipped == plan.tally.counts["skipped"]
+    assert told.eta_seconds == plan.eta_seconds
+
+
+def test_it_tells_verdicts_of_those_messaged_the_surest_first(database: Database, settings: Settings) -> None:
+    with database.read() as connection:
+        told = preview(connection, settings, "p1", ALL, "hello")
+        empty = preview(connection, settings, "p1", ALL, "  ")
+    assert list(told.messaged.items()) == [("alert", 2), ("silent", 1), ("unproven", 1)]
+    assert told.skipped_by_reason == {
+        "opted_out": 1,
+        "not_installed": 1,
+        "no_message_field": 1,
+        "same_text": 1,
+    }
+    assert empty.to_send == told.to_send + 1
+    assert set(told.messaged) <= set(VERDICTS)
+
+
+def test_a_text_with_fields_is_counted_at_most(database: Database, settings: Settings) -> None:
+    with database.read() as connection:
+        told = preview(connection, settings, "p1", ALL, "Hi {first_name}, see you in {city}")
+    assert (told.exact, told.to_send) == (False, 5)
+
+
+def test_a_wrong_text_or_predicate_is_told_as_the_plan_tells_it(
+    database: Database, settings: Settings
+) -> None:
+    with database.read() as connection:
+        for chosen, text, told in (
+            (ALL, "x" * 501, "501 characters"),
+            (ALL, "Hi {first_nam}", r"did you mean \{first_name\}"),
+            (Selection("where", "point > 5"), "hello", "point"),
+        ):
+            with pytest.raises(UsageError, match=told):
+                preview(connection, settings, "p1", chosen, text)
+
+
+def test_it_steps_through_those_who_can_be_messaged(database: Database) -> None:
+    with database.read() as connection:
+        seen = [see(connection, "p1", ALL, "Hi {first_name|you}", number=number) for number in range(6)]
+    assert [one and one.external_id for one in seen] == [
+        "M-0000",
+        "M-0001",
+        "M-0002",
+        "M-0007",
+        "M-0008",
+        None,
+    ]
+    assert seen[4] == Seen("Änne Lee", "M-0008", "Hi Änne", "alert", None)
+    assert [one.verdict for one in seen[:3] if one] == ["alert", "silent", "unproven"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "verdict", "reason"),
+    [
+        ("hello", 3, "silent", "same_text"),
+        ("off to {city}", 0, "nothing", "no_value"),
+        ("off to {city}", 4, "alert", None),
+        ("{name}" * 80, 0, "nothing", "too_long"),
+        ("", 0, "alert", None),
+    ],
+)
+def test_it_tells_why_one_member_gets_nothing(
+    database: Database, text: str, number: int, verdict: str, reason: str | None
+) -> None:
+    with database.read() as connection:
+        found = see(connection, "p1", ALL, text, number=number)
+    assert found is not None
+    assert (found.verdict, found.reason) == (verdict, reason)
