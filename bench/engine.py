@@ -43,7 +43,9 @@ CONCURRENCY = 16
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--passes", type=int, default=3_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -138,10 +140,13 @@ def side_by_side(home: Path, count: int, rounds: int) -> None:
             rates["one pool"].append(asyncio.run(bare(url, ids, f"pool {number}", lanes=1)))
             rates["lanes"].append(asyncio.run(bare(url, ids, f"lanes {number}", lanes=CONCURRENCY)))
             rates["blast"].append(blast(database, settings, f"blast {number}"))
-            print(", ".join(f"{name} {values[-1]:,.0f} passes/s" for name, values in rates.items()), flush=True)
+            print(
+                ", ".join(f"{name} {values[-1]:,.0f} passes/s" for name, values in rates.items()), flush=True
+            )
         for name in ("one pool", "lanes"):
             ratios = [ours / bare for ours, bare in zip(rates["blast"], rates[name], strict=True)]
-            print(f"blast / bare httpx, {name}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+            spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+            print(f"blast / bare httpx, {name}: {statistics.median(ratios):.2f} ({spread})")
     finally:
         standing.stop(settings)
         database.close()
@@ -210,7 +215,12 @@ def signed() -> dict[str, str]:
 def blast(database: Database, settings: Settings, text: str) -> float:
     """Passes a second of a whole blast in one worker, from its first claim to its last settlement."""
     plan = blasts.plan(
-        database, settings, program=biggest(database, settings), chosen=Selection("all"), text=text, actor="bench"
+        database,
+        settings,
+        program=biggest(database, settings),
+        chosen=Selection("all"),
+        text=text,
+        actor="bench",
     )
     expect = plan.tally.counts["pending"]
     worker = worker_child.start(settings)

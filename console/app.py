@@ -61,8 +61,9 @@ class Console(App[None]):
     BINDINGS = bindings("app")
     COMMANDS = {_palette}
     ENABLE_COMMAND_PALETTE = True
-    DEFAULT_MODE = "programs"
+    DEFAULT_MODE = "opening"
     MODES = {
+        "opening": _lazily("opening", "OpeningScreen"),
         "programs": _lazily("programs", "ProgramsScreen"),
         "audiences": _lazily("audiences", "AudiencesScreen"),
         "compose": _lazily("compose", "ComposeScreen"),
@@ -203,13 +204,19 @@ class Console(App[None]):
 
     # The worker
 
-    def on_mount(self) -> None:
-        """Take the theme and look for a worker, now and from time to time."""
+    def end_with(self, error: PassbellError) -> None:
+        """Leave the console; `run` raises this error."""
+        self.failure = error
+        self.exit(return_code=error.exit_code)
+
+    def begin(self) -> None:
+        """The settings are read: take the theme, show the programs, and look for a worker now and then."""
         theme = self.desk.settings.console.theme
         if theme in self.available_themes:
             self.theme = theme
         else:
             self.notify(f"There is no theme {theme!r}: see `theme` in the palette.", markup=False)
+        self.switch_mode("programs")
         self.call_after_refresh(self.look_after_workers)
         self.set_interval(LOOK_SECONDS, self.look_after_workers)
 

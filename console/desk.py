@@ -1,6 +1,7 @@
 """What a person's hands reach, on a screen or in a command: settings, store, who acts, and the bell.
 
-SQLAlchemy is loaded with the store, not before: it takes as long as the console's first picture.
+Settings and store are loaded at first use, since reading them takes longer than the console's first
+picture.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,9 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Desk:
-    """One person at one console. The store is opened and brought up to date at first use."""
+    """One person at one console. `load` reads the settings; it raises UsageError where one is wrong."""
 
-    settings: Settings
+    load: Callable[[], Settings]
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read once."""
+        return self.load()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the settings were read, so that LIVE or REHEARSAL can be said."""
+        return "settings" in self.__dict__
 
     @cached_property
     def database(self) -> Database:

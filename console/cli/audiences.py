@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from console.cli.choice import choice_options, choose
+from console.cli.options import json_option, with_desk
 from console.cli.output import print_json, print_table
-from console.cli.use import json_option, with_desk
 from console.desk import Desk
 from console.plain import inert
 from store import audiences as store

@@ -10,8 +10,8 @@ import click
 from console import words
 from console.cli.blast_words import exit_code, tail, tell_blast, tell_plan, tell_step
 from console.cli.choice import choice_options, choose
+from console.cli.options import json_option, with_desk
 from console.cli.output import Progress, note, print_json, print_table
-from console.cli.use import json_option, with_desk
 from console.desk import Desk
 from console.plain import inert
 from jobs import blasts as verbs

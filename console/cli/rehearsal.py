@@ -6,8 +6,9 @@ import json
 
 import click
 
+from console.cli.options import json_option, with_desk
 from console.cli.output import Progress, note, print_facts, print_json
-from console.cli.use import Use, json_option, require_terminal, with_desk
+from console.cli.use import Use, require_terminal
 from console.desk import Desk
 from console.plain import inert
 from console.words import VERDICTS, figures, reason
@@ -79,7 +80,7 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
     require_terminal()
     theme = context.find_object(Use).desk.settings.console.theme  # type: ignore[union-attr]
     with stage.set_up(theme=theme, rate=stage.WATCHABLE_RATE) as settings:
-        desk = Desk(settings)
+        desk = Desk(lambda: settings)
         with stage.worker(settings):
             with Progress() as bar:
                 stage.sync(desk.database, settings, progress=lambda at: bar.show(at.name, at.done, at.total))
@@ -91,7 +92,7 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
 
 def _headless(as_json: bool) -> bool:
     with stage.set_up() as settings, Progress() as bar:
-        desk = Desk(settings)
+        desk = Desk(lambda: settings)
         for step in stage.play(desk.database, settings, ring=desk.ring, actor=desk.actor):
             if isinstance(step, stage.Moment):
                 bar.show(step.label, step.done, step.total)

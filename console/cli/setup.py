@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from console.cli.options import json_option, with_desk
 from console.cli.output import print_json
-from console.cli.use import json_option, with_desk
 from console.desk import Desk
 from console.plain import inert
 from store.errors import PassbellError

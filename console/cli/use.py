@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
-from functools import cached_property, update_wrapper
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
-
-import click
+from typing import TYPE_CHECKING
 
 from store.errors import UsageError
 
 if TYPE_CHECKING:
     from console.desk import Desk
-
-P = ParamSpec("P")
-R = TypeVar("R")
+    from store.settings import Settings
 
 
 class Use:
@@ -29,11 +25,23 @@ class Use:
 
     @cached_property
     def desk(self) -> Desk:
-        """Settings, store and who acts. Raises UsageError where a setting is wrong."""
+        """Settings, store and who acts; each is read at first use, which raises where it is wrong."""
         from console.desk import Desk
+
+        return Desk(self._load)
+
+    def _load(self) -> Settings:
         from store.settings import load
 
-        return Desk(load(self.home, self.flags))
+        return load(self.home, self.flags)
+
+    def open_console(self) -> None:
+        """Show the screens until they are left. Raises UsageError without a terminal."""
+        require_terminal()
+        gc.disable()  # until the first frame: nothing is thrown away before it, and looking costs 4 % of it
+        from console.app import run
+
+        run(self.desk)
 
     def close(self) -> None:
         """Give the store's connections back, if it was opened."""
@@ -45,27 +53,3 @@ def require_terminal() -> None:
     """Raises UsageError where the console could not be shown."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the console needs a terminal: see `passbell --help` for the commands")
-
-
-def with_desk(command: Callable[Concatenate[Desk, P], R]) -> Callable[P, R]:
-    """Give a command the desk as its first argument."""
-
-    @click.pass_context
-    def given(context: click.Context, /, *args: P.args, **options: P.kwargs) -> R:
-        return command(context.find_object(Use).desk, *args, **options)  # type: ignore[union-attr]
-
-    return update_wrapper(given, command)
-
-
-def json_option(command: Callable[P, R]) -> Callable[P, R]:
-    """`--json`: data on standard output as JSON, and an error as JSON on standard error."""
-
-    def note(context: click.Context, _: click.Parameter, wanted: bool) -> bool:
-        if use := context.find_object(Use):
-            use.json = wanted
-        return wanted
-
-    option: Callable[[Any], Any] = click.option(
-        "--json", "as_json", is_flag=True, is_eager=True, callback=note, help="Print JSON for programs."
-    )
-    return option(command)  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from console.cli.use import with_desk
+from console.cli.options import with_desk
 from console.desk import Desk
 
 

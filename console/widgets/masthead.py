@@ -67,12 +67,17 @@ class Masthead(Widget):
         return Text("\n").join([first, second])
 
     def _mode_word(self) -> Text:
-        mode = cast("Console", self.app).desk.settings.mode
+        desk = cast("Console", self.app).desk
+        if not desk.opened:
+            return Text("passbell", "bold")
+        mode = desk.settings.mode
         style = self._style("masthead--live" if mode == "LIVE" else "masthead--rehearsal")
         return Text.assemble(("passbell", "bold"), "  ", (f" {mode} ", style))
 
     def _state(self, width: int) -> Text:
         app = cast("Console", self.app)
+        if not app.desk.opened:
+            return Text()
         count = app.workers_alive
         if count == 0:
             workers = Text("no worker: nothing is sent", self._style("masthead--warning"))

@@ -58,7 +58,9 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seat(home: Path, **flags: str) -> Desk:
     """A desk in a home of its own, without a worker of its own."""
-    desk = SeatedDesk(load(home, {"console.start_worker": "false", **flags}))
+    settings = load(home, {"console.start_worker": "false", **flags})
+    desk = SeatedDesk(lambda: settings)
+    assert desk.settings is settings  # read already, so that tests begin on the programs
     desk.__dict__["ring"] = lambda blast_id: None
     return desk
 

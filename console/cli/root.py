@@ -1,0 +1,72 @@
+"""The root of all commands. A group's commands are imported when one of them is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from console.cli.lazy import LazyGroup
+from console.cli.use import Use
+
+EPILOG = """\b
+Examples:
+  passbell demo                       see everything, without an account
+  passbell init && passbell doctor    begin with your own
+  passbell --set passkit.concurrency=8 worker
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 refused by a guard.
+"""
+
+COMMANDS = {
+    "init": ("console.cli.setup:init", "Make the home folder, its settings file and the store."),
+    "doctor": ("console.cli.setup:doctor", "Say what stands between a text and a lock screen."),
+    "demo": ("console.cli.rehearsal:demo", "Show everything at work on made-up members; nothing is kept."),
+    "rehearse": ("console.cli.rehearsal:rehearse", "Run the stand-in PassKit in the foreground."),
+    "worker": ("console.cli.worker:worker", "Run a worker: it sends what is launched."),
+    "sync": ("console.cli.programs:sync", "Read programs and members from PassKit into the store."),
+    "programs": ("console.cli.programs:programs", "Programs: list, show."),
+    "members": ("console.cli.members:members", "Members: list, show, import."),
+    "audiences": ("console.cli.audiences:audiences", "Saved audiences: save, list, show, delete."),
+    "blasts": ("console.cli.blasts:blasts", "Blasts: plan, launch, watch, pause, resume, cancel, retry."),
+    "audit": ("console.cli.audit:audit", "The audit: list, verify, export."),
+}
+
+
+def _flags(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    flags = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"write KEY=VALUE, such as passkit.concurrency=8, not {key!r}")
+        flags[key.strip()] = value
+    return flags
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, invoke_without_command=True, epilog=EPILOG)
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of settings and databases.  [default: PASSBELL_HOME, else the user's data folder]",
+)
+@click.option(
+    "--set",
+    "flags",
+    multiple=True,
+    callback=_flags,
+    metavar="KEY=VALUE",
+    help="Any setting, over environment and file; repeatable.",
+)
+@click.version_option(package_name="passbell", message="passbell %(version)s")
+@click.pass_context
+def root(context: click.Context, home: Path | None, flags: dict[str, str]) -> None:
+    """Messages on Apple and Google Wallet passes: choose who, see what the phone will say, launch, watch.
+
+    Without a command, the console opens. Without a PassKit key everything is a REHEARSAL.
+    """
+    use = context.ensure_object(Use)
+    use.home, use.flags = home, flags
+    if context.invoked_subcommand is None:
+        use.open_console()
