@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +37,6 @@ class Use:
     def open_console(self) -> None:
         """Show the screens until they are left. Raises UsageError without a terminal."""
         require_terminal()
-        gc.disable()  # until the first frame: nothing is thrown away before it, and looking costs 4 % of it
         from console.app import run
 
         run(self.desk)

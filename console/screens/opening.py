@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Iterable
 
 from textual import work
@@ -33,7 +32,6 @@ class OpeningScreen(ConsoleScreen):
 
     @work(exit_on_error=False)
     async def _open(self) -> None:
-        gc.enable()
         desk = self.app.desk
         try:
             await asyncio.to_thread(lambda: desk.settings)
