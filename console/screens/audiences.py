@@ -69,7 +69,7 @@ class AudiencesScreen(ConsoleScreen):
     CSS_PATH = "../styles/audiences.tcss"
     BINDINGS = bindings("audiences")
     AUTO_FOCUS = "#audiences"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
     mode = "audiences"
 
     def __init__(self) -> None:

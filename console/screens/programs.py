@@ -87,7 +87,7 @@ class ProgramsScreen(ConsoleScreen):
     CSS_PATH = "../styles/programs.tcss"
     BINDINGS = bindings("programs")
     AUTO_FOCUS = "#programs"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
     mode = "programs"
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class MemberSource:
         )
 
     async def page(self, offset: int, limit: int) -> list[Row]:
-        """Those that match, by name."""
+        """Those that match: by name where names were searched, else by id, since many have no name."""
 
         def read(connection: sa.Connection) -> list[Row]:
             found = members.page(
@@ -51,6 +51,7 @@ class MemberSource:
                 self._program_id,
                 condition=self._condition(connection),
                 search=self._search,
+                order="name" if self._search else "external_id",
                 offset=offset,
                 limit=limit,
             )

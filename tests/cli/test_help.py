@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from console.cli import COMMANDS, root
+from console.cli.root import COMMANDS, root
 from tests.cli.conftest import Passbell
 
 ROOT = Path(__file__).parents[2]
