@@ -5,7 +5,7 @@ PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS = never
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-CODE = store jobs console tests $(wildcard bench)
+CODE = store jobs console tests bench docs
 PINS = pyproject.toml constraints.txt
 
 .PHONY: help demo test check

@@ -111,7 +111,7 @@ class Ending:
 
 
 @contextmanager
-def set_up(*, theme: str | None = None, rate: float = HEADLESS_RATE) -> Iterator[Settings]:
+def set_up(*, rate: float = HEADLESS_RATE) -> Iterator[Settings]:
     """A home in which everything is made up, with its stand-in running; both are gone afterwards.
 
     Until then the environment holds no setting of the user's, and SIGTERM and SIGHUP end the demo in order.
@@ -123,8 +123,6 @@ def set_up(*, theme: str | None = None, rate: float = HEADLESS_RATE) -> Iterator
         "rehearsal.port": str(_free_port()),
         "rehearsal.members": str(MEMBERS),
     }
-    if theme is not None:
-        flags["console.theme"] = theme
     with _no_settings(), _orderly_end(), _home() as home:
         settings = load(home, flags)
         with _stand_in(settings):

@@ -8,7 +8,7 @@ import click
 
 from console.cli.options import json_option, with_desk
 from console.cli.output import Progress, note, print_facts, print_json
-from console.cli.use import Use, require_terminal
+from console.cli.use import require_terminal
 from console.desk import Desk
 from console.plain import inert
 from console.words import VERDICTS, figures, reason
@@ -78,8 +78,7 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
     if headless:
         context.exit(0 if _headless(as_json) else 1)
     require_terminal()
-    theme = context.find_object(Use).desk.settings.console.theme  # type: ignore[union-attr]
-    with stage.set_up(theme=theme, rate=stage.WATCHABLE_RATE) as settings:
+    with stage.set_up(rate=stage.WATCHABLE_RATE) as settings:
         desk = Desk(lambda: settings)
         with stage.worker(settings):
             with Progress() as bar:
