@@ -31,7 +31,7 @@ from jobs import blasts, worker_child
 from jobs.account import open_client
 from jobs.intake.sync import sync
 from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
-from store import ledger, members, migrations, programs
+from store import enrolments, ledger, migrations, programs
 from store.audiences import Selection
 from store.database import Database
 from store.programs import Program, Tier
@@ -90,9 +90,9 @@ def fill(database: Database, settings: Settings, count: int) -> None:
         programs.replace_tiers(connection, "P", [Tier("gold", "Gold", "T", "ok")])
         programs.mark_synced(connection, "P", message_field=settings.passkit.message_field, at=at)
     for start in range(0, count, 5_000):
-        page = [members.storable(holder(number)) for number in range(start, min(start + 5_000, count))]
+        page = [enrolments.storable(holder(number)) for number in range(start, min(start + 5_000, count))]
         with database.write() as connection:
-            members.upsert_page(connection, "P", page, message_key=settings.message_key, seen_at=at)
+            enrolments.upsert_page(connection, "P", page, message_key=settings.message_key, seen_at=at)
 
 
 def holder(number: int) -> dict[str, Any]:

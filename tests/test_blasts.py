@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import blasts
-from store import audit, members, programs
+from store import audit, enrolments, programs
 from store.audiences import Selection
 from store.database import Database
 from store.errors import Refused, UsageError
@@ -79,8 +79,8 @@ def database(store_url: str, settings: Settings) -> Iterator[Database]:
         ]
         programs.replace_tiers(connection, "P1", tiers)
         programs.mark_synced(connection, "P1", message_field="meta.latestOffer", at=now())
-        page = [members.storable(one) for one in HOLDERS]
-        members.upsert_page(connection, "P1", page, message_key="latestOffer", seen_at=now())
+        page = [enrolments.storable(one) for one in HOLDERS]
+        enrolments.upsert_page(connection, "P1", page, message_key="latestOffer", seen_at=now())
     yield database
     database.close()
 
@@ -142,8 +142,8 @@ def test_launching_twice_is_one_launch(database: Database, settings: Settings) -
 def test_the_confirmed_set_does_not_follow_later_changes(database: Database, settings: Settings) -> None:
     blast_id = plan(database, settings).blast.id
     with database.write() as connection:
-        late = [members.storable(holder(77))]
-        members.upsert_page(connection, "P1", late, message_key="latestOffer", seen_at=now())
+        late = [enrolments.storable(holder(77))]
+        enrolments.upsert_page(connection, "P1", late, message_key="latestOffer", seen_at=now())
     assert launch(database, settings, blast_id, 4) == [blast_id]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from jobs import blasts
 from jobs.preview import VERDICTS, Seen, preview, see
-from store import members, programs
+from store import enrolments, programs
 from store.audiences import Selection
 from store.database import Database
 from store.errors import UsageError
@@ -49,8 +49,8 @@ def database(store_url: str) -> Iterator[Database]:
         designs = [Tier("gold", "Gold", "t1", "ok"), Tier("plain", "Plain", "t2", "no_placeholder")]
         programs.replace_tiers(connection, "p1", designs)
         holders = [holder(number, **{"meta": {}} | more) for number, more in enumerate(CROWD)]
-        fit = [members.storable(one) for one in holders]
-        members.upsert_page(connection, "p1", fit, message_key="latestOffer", seen_at=NOW)
+        fit = [enrolments.storable(one) for one in holders]
+        enrolments.upsert_page(connection, "p1", fit, message_key="latestOffer", seen_at=NOW)
         programs.mark_synced(connection, "p1", message_field="meta.latestOffer", at=NOW)
     yield database
     database.close()

@@ -14,7 +14,7 @@ from jobs.channels import passkit_records as records
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PassKitError
 from jobs.intake.discovery import NO_FLIGHTS, discover, kinds, patiently, read_tiers, region_hint
-from store import audit, members, programs
+from store import audit, enrolments, programs
 from store.database import Database, upsert
 from store.errors import PassbellError, UsageError
 from store.programs import Program, Tier
@@ -249,12 +249,12 @@ class _Run:
         holders = self._readable(rows)
         with self._database.write() as connection:
             self._upsert(connection, holders, asked_at)
-            members.mark_gone(connection, gone)
+            enrolments.mark_gone(connection, gone)
 
     def _upsert(
         self, connection: sa.Connection, holders: Sequence[Mapping[str, Any]], asked_at: datetime
     ) -> None:
-        members.upsert_page(
+        enrolments.upsert_page(
             connection, self._program.id, holders, message_key=self._settings.message_key, seen_at=asked_at
         )
 
@@ -262,14 +262,14 @@ class _Run:
         holders = []
         for row in rows:
             try:
-                holders.append(members.storable(records.holder(self._program.kind, row)))
+                holders.append(enrolments.storable(records.holder(self._program.kind, row)))
             except ValueError as error:
                 self._report.skip(error)
         return holders
 
-    def _unseen(self, after: int, limit: int) -> list[members.Unseen]:
+    def _unseen(self, after: int, limit: int) -> list[enrolments.Unseen]:
         with self._database.read() as connection:
-            return members.unseen(connection, self._program.id, self._started_at, after, limit)
+            return enrolments.unseen(connection, self._program.id, self._started_at, after, limit)
 
     def _note_place(self, connection: sa.Connection) -> None:
         statement = upsert(connection, syncs).values(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 import store.times
 from jobs import blasts
-from store import audiences, audit, ledger, members, programs, settlements, workers
+from store import audiences, audit, enrolments, ledger, programs, settlements, workers
 from store.audiences import Selection
 from store.database import Database
 from store.migrations import migrate
@@ -105,10 +105,10 @@ def add_members(database: Database, program_id: str, count: int, first: int = 0)
     with database.write() as connection:
         for start in range(first, first + count, 500):
             page = [
-                members.storable(holder(number, provider_id=f"{program_id[:4]}{number:06}"))
+                enrolments.storable(holder(number, provider_id=f"{program_id[:4]}{number:06}"))
                 for number in range(start, min(start + 500, first + count))
             ]
-            members.upsert_page(connection, program_id, page, message_key="latestOffer", seen_at=NOW)
+            enrolments.upsert_page(connection, program_id, page, message_key="latestOffer", seen_at=NOW)
 
 
 def add_programs(connection: sa.Connection, account: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store import deliveries, ledger, members, programs, settlements
+from store import deliveries, enrolments, ledger, programs, settlements
 from store.database import Database
 from store.errors import UsageError
 from store.ledger import Claimed
@@ -29,8 +29,8 @@ def database(store_url: str) -> Iterator[Database]:
     migrate(database)
     with database.write() as connection:
         programs.upsert_program(connection, Program("p1", "rehearsal", "membership", "Café"))
-        holders = [members.storable(holder(number)) for number in range(6)]
-        members.upsert_page(connection, "p1", holders, message_key="news", seen_at=NOW)
+        holders = [enrolments.storable(holder(number)) for number in range(6)]
+        enrolments.upsert_page(connection, "p1", holders, message_key="news", seen_at=NOW)
     yield database
     database.close()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from store import members, programs
+from store import enrolments, members, programs
 from store.database import Database
 from store.errors import UsageError
 from store.migrations import migrate
@@ -60,8 +60,8 @@ def database(store_url: str) -> Iterator[Database]:
 
 def put(database: Database, *holders: dict[str, Any], at: datetime = NOW, program: str = "p1") -> None:
     with database.write() as connection:
-        fit = [members.storable(one) for one in holders]
-        members.upsert_page(connection, program, fit, message_key="news", seen_at=at)
+        fit = [enrolments.storable(one) for one in holders]
+        enrolments.upsert_page(connection, program, fit, message_key="news", seen_at=at)
 
 
 def get(database: Database, external_id: str) -> members.Member:
@@ -167,7 +167,7 @@ def test_an_unknown_pass_state_is_unknown(database: Database) -> None:
 )
 def test_a_record_that_no_database_can_keep_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="cannot be kept"):
-        members.storable(holder(1, **wrong))
+        enrolments.storable(holder(1, **wrong))
 
 
 def test_hostile_texts_are_kept_in_bounds(database: Database) -> None:
@@ -188,12 +188,12 @@ def test_unseen_gives_what_a_sync_did_not_meet(database: Database) -> None:
     put(database, holder(2), at=LATER)
     put(database, holder(1), program="p2")
     with database.write() as connection:
-        found = members.unseen(connection, "p1", LATER, limit=2)
+        found = enrolments.unseen(connection, "p1", LATER, limit=2)
         assert [one.external_id for one in found] == ["M-0001", "M-0003"]
-        rest = members.unseen(connection, "p1", LATER, found[-1].pass_id)
+        rest = enrolments.unseen(connection, "p1", LATER, found[-1].pass_id)
         assert [one.provider_id for one in rest] == ["pass-4"]
-        members.mark_gone(connection, [one.pass_id for one in found])
-        assert [one.external_id for one in members.unseen(connection, "p1", LATER)] == ["M-0004"]
+        enrolments.mark_gone(connection, [one.pass_id for one in found])
+        assert [one.external_id for one in enrolments.unseen(connection, "p1", LATER)] == ["M-0004"]
     assert get(database, "M-0001").status == "DELETED"
     assert get(database, "M-0001").passes[0].status == "gone"
     assert get(database, "M-0004").status == "ACTIVE"
@@ -203,10 +203,10 @@ def test_both_passes_of_a_member_enrolled_anew_are_looked_at(database: Database)
     put(database, holder(1), holder(2))
     put(database, holder(1, provider_id="pass-new"), holder(2), at=LATER)
     with database.write() as connection:
-        found = members.unseen(connection, "p1", LATER)
+        found = enrolments.unseen(connection, "p1", LATER)
         assert [one.provider_id for one in found] == ["pass-1", "pass-new"]
-        members.mark_gone(connection, [found[0].pass_id])
-        assert members.unseen(connection, "p1", LATER) == []
+        enrolments.mark_gone(connection, [found[0].pass_id])
+        assert enrolments.unseen(connection, "p1", LATER) == []
     member = get(database, "M-0001")
     assert (member.status, [one.status for one in member.passes]) == ("ACTIVE", ["gone", "installed"])
 
@@ -214,8 +214,8 @@ def test_both_passes_of_a_member_enrolled_anew_are_looked_at(database: Database)
 def test_a_member_seen_again_is_no_longer_gone(database: Database) -> None:
     put(database, holder(1))
     with database.write() as connection:
-        members.mark_gone(connection, [one.pass_id for one in members.unseen(connection, "p1", LATER)])
-        members.mark_gone(connection, [])
+        enrolments.mark_gone(connection, [one.pass_id for one in enrolments.unseen(connection, "p1", LATER)])
+        enrolments.mark_gone(connection, [])
     put(database, holder(1), at=LATER)
     assert (get(database, "M-0001").status, get(database, "M-0001").passes[0].status) == (
         "ACTIVE",

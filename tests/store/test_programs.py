@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store import members, programs
+from store import enrolments, programs
 from store.database import Database
 from store.errors import UsageError
 from store.migrations import migrate
@@ -60,7 +60,7 @@ def test_a_list_counts_members_and_those_within_reach(database: Database) -> Non
         holder(6, pass_status="PASS_UNINSTALLED"),
     ]
     with database.write() as connection:
-        members.upsert_page(connection, "p1", page, message_key="news", seen_at=NOW)
+        enrolments.upsert_page(connection, "p1", page, message_key="news", seen_at=NOW)
         rows = programs.list_programs(connection, "rehearsal")
     assert [(row.program.id, row.members, row.reachable) for row in rows] == [("p1", 5, 1), ("p2", 0, 0)]
     assert rows[0].as_json()["reachable"] == 1
