@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -116,10 +115,11 @@ async def test_only_the_last_filter_is_asked_after_a_burst_of_keys(
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
         monkeypatch.setattr(members, "count", spy)
+        # So long that a slow machine is no pause in typing; Enter does not wait for it.
+        monkeypatch.setattr("console.screens.programs.DEBOUNCE", 600.0)
         await pilot.press("slash", *"bruno", "enter")
         await settled(pilot)
-        assert asked[-1] == "bruno"
-        assert len(asked) <= 2
+        assert asked == ["bruno"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_the_first_day_says_what_to_do(bare_desk: Desk, console: MakeConso
 
 
 @pytest.mark.slow
-async def test_a_hundred_thousand_members_are_filtered_without_a_stutter(
+async def test_a_hundred_thousand_members_are_filtered_a_page_at_a_time(
     bare_desk: Desk, console: MakeConsole
 ) -> None:
     with bare_desk.database.write() as connection:
@@ -200,13 +200,11 @@ async def test_a_hundred_thousand_members_are_filtered_without_a_stutter(
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await pilot.press("slash")
-        for key in "bruno":
-            started = time.thread_time()
-            await pilot.press(key)
-            assert time.thread_time() - started < 1.0  # about 20 ms; a core table would block for 13 s
-        await pilot.press("enter")
+        await pilot.press(*"bruno", "enter")
         await settled(pilot)
-        assert app.screen.query_one("#members", VirtualTable).row_count > 5_000
+        table = app.screen.query_one("#members", VirtualTable)
+        assert table.row_count > 5_000
+        assert list(table._pages) == [0]
 
 
 @asynccontextmanager

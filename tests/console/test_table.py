@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -118,16 +117,6 @@ async def test_a_million_rows_are_asked_for_a_page_at_a_time() -> None:
         await settled(pilot)
         assert "row 0" in shown(pilot)[1]
         assert len(app.table._pages) <= 12
-
-
-async def test_drawing_a_screen_of_a_million_rows_takes_little() -> None:
-    app = TableApp(Numbers(1_000_000))
-    async with app.run_test(size=(160, 50)) as pilot:
-        await settled(pilot)
-        started = time.process_time()
-        for y in range(50):
-            app.table.render_line(y)
-        assert time.process_time() - started < 0.1  # it takes about 5 ms
 
 
 async def test_keys_move_the_cursor_and_say_so() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -243,10 +242,8 @@ def test_accepted_expressions_select_the_same_members_on_both(both: list[Databas
 
 
 @pytest.mark.parametrize("expression", REFUSED, ids=lambda text: repr(text[:40]))
-def test_everything_else_is_refused_at_once(expression: str) -> None:
-    began = time.monotonic()
+def test_everything_else_is_refused(expression: str) -> None:
     message = refusal(expression)
-    assert time.monotonic() - began < 1
     assert len(message) < 600
     assert all(line.isprintable() for line in message.split("\n"))
 
