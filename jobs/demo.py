@@ -26,6 +26,7 @@ import httpx
 
 from jobs import blasts, worker_child
 from jobs.account import reading
+from jobs.audiences import save as keep_audience
 from jobs.blasts import Ring
 from jobs.follow import follow
 from jobs.intake.sync import Progress
@@ -165,11 +166,12 @@ def play(
             read = step
         else:
             yield step
-    with database.write() as connection:
+    with database.read() as connection:
         rows = programs.list_programs(connection, settings.account)
-        first = max(rows, key=lambda row: row.members).program
-        name, expression = AUDIENCE
-        saved = audiences.save(connection, first.id, name, Selection("where", expression))
+    first = max(rows, key=lambda row: row.members).program
+    name, expression = AUDIENCE
+    saved = keep_audience(database, first.id, name, Selection("where", expression), actor=actor)
+    with database.read() as connection:
         count = audiences.count(connection, first.id, saved)
     yield Scene(
         f"REHEARSAL: read {len(rows)} programs with {read:,} members; {count:,} of {first.name} are gold"

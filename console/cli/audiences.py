@@ -11,6 +11,7 @@ from console.cli.options import json_option, with_desk
 from console.cli.output import print_json, print_table
 from console.desk import Desk
 from console.plain import inert
+from jobs import audiences as verbs
 from store import audiences as store
 from store import members, programs
 from store.times import rfc3339
@@ -49,8 +50,8 @@ def save(
         found = programs.get(connection, program, desk.settings.account)
     chosen = choose(desk, found.id, everybody=everybody, where=where, file=file, rejects=rejects)
     assert isinstance(chosen.who, store.Selection)
-    with desk.database.write() as connection:
-        saved = store.save(connection, found.id, name, chosen.who, replace=replace)
+    saved = verbs.save(desk.database, found.id, name, chosen.who, replace=replace, actor=desk.actor)
+    with desk.database.read() as connection:
         count = store.count(connection, found.id, saved)
     if as_json:
         print_json(saved.as_json() | {"count": count, "file": chosen.file_as_json()})
@@ -117,10 +118,9 @@ def show(desk: Desk, program: str, name: str, as_json: bool) -> None:
 @with_desk
 def delete(desk: Desk, program: str, name: str, as_json: bool) -> None:
     """Forget an audience. Blasts that were planned with it keep their members."""
-    with desk.database.write() as connection:
+    with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
-        saved = store.by_name(connection, found.id, name)
-        store.delete(connection, found.id, name)
+    saved = verbs.delete(desk.database, found.id, name, actor=desk.actor)
     if as_json:
         print_json({"deleted": saved.as_json()})
     else:

@@ -173,5 +173,7 @@ class AudiencesScreen(ConsoleScreen):
             self.look_again()
 
     def _forget(self, audience: Audience) -> None:
-        with self.app.desk.database.write() as connection:
-            audiences.delete(connection, audience.program_id, audience.name)
+        from jobs.audiences import delete
+
+        desk = self.app.desk
+        delete(desk.database, audience.program_id, audience.name, actor=desk.actor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -245,10 +246,10 @@ class BuildScreen(ConsoleScreen):
     ) -> Audience | None:
         import asyncio
 
-        def write() -> Audience:
-            with self.app.desk.database.write() as connection:
-                return audiences.save(connection, program_id, name, chosen, replace=replace)
+        from jobs.audiences import save
 
+        desk = self.app.desk
+        write = partial(save, desk.database, program_id, name, chosen, replace=replace, actor=desk.actor)
         try:
             return await asyncio.to_thread(write)
         except UsageError as error:

@@ -55,7 +55,7 @@ def _end(claimed: Claimed, state: str, result: Result, *, shown_text: str | None
         claimed.pass_id,
         state,
         str(result.outcome),
-        reason=result.reason or None,
+        reason=result.reason or (None if state == "accepted" else "unknown"),
         detail=result.detail or None,
         code=result.code or None,
         pass_status=_PASS_STATUS.get(result.reason),
