@@ -131,19 +131,20 @@ def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path |
     All or nothing. What PassKit itself says of a member is never overwritten. For the program `flights`
     the rows are boarding records.
     """
-    from jobs.intake.flights import ensure_flights_program
+    from jobs.intake import flights
     from jobs.intake.imports import import_members
 
-    if program.strip().casefold() == "flights" and not dry_run:
-        with desk.database.write() as connection:
-            ensure_flights_program(connection, desk.settings.account)
-    with desk.database.read() as connection:
-        found = programs.get(connection, program, desk.settings.account)
+    program_id, name = flights.PROGRAM, "Flights"
+    if program.strip().casefold() != flights.PROGRAM:
+        with desk.database.read() as connection:
+            found = programs.get(connection, program, desk.settings.account)
+        program_id, name = found.id, found.name
     with Progress() as bar:
         report = import_members(
             desk.database,
-            found.id,
+            program_id,
             file,
+            account=desk.settings.account,
             home=desk.settings.home,
             dry_run=dry_run,
             actor=desk.actor,
@@ -156,7 +157,7 @@ def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path |
         print_json(report.as_json())
         return
     done = "nothing was changed (dry run)" if dry_run else "imported"
-    click.echo(f"{desk.settings.mode}: {inert(found.name)}: {done}")
+    click.echo(f"{desk.settings.mode}: {inert(name)}: {done}")
     told = report.as_json()
     print_facts({word: told[word] for word in COUNTS})
     for word, samples in told["samples"].items():

@@ -98,6 +98,7 @@ def import_members(
     program_id: str,
     path: Path,
     *,
+    account: str,
     home: Path,
     dry_run: bool,
     actor: str,
@@ -106,8 +107,9 @@ def import_members(
     """Give members the attributes that a file holds for their external ids, all of it or nothing.
 
     Values stay text; of JSON, numbers and booleans stay what they are. An empty cell says nothing; a JSON
-    null takes an imported attribute away. Unknown ids are rejected, except for flights: there each row is
-    a boarding record. Raises UsageError for a file that cannot be read or of which no row can be used.
+    null takes an imported attribute away. Unknown ids are rejected, except for the program `flights`, made
+    with its first import: there each row is a boarding record. Raises UsageError for a file that cannot be
+    read or of which no row can be used.
     """
     table = open_table(path)
     kind = _kind(database, program_id)
@@ -129,6 +131,8 @@ def import_members(
         report.rows = stage(staged, rows, column, report.rejects, progress, data)
         report.rejects.extend(staged.later_ones())
         with database.read() if dry_run else database.write() as connection:
+            if kind == "flight" and not dry_run:
+                flights.ensure_flights_program(connection, account)
             _apply(connection, report, staged, kind)
             if not report.rows:
                 raise UsageError(f"{path} has a header and no rows")
@@ -204,6 +208,8 @@ def _known(connection: sa.Connection, program_id: str, chunk: list[Staged]) -> d
 
 
 def _kind(database: Database, program_id: str) -> str:
+    if program_id == flights.PROGRAM:
+        return "flight"
     with database.read() as connection:
         kind = connection.execute(sa.select(programs.c.kind).where(programs.c.id == program_id)).scalar()
     if kind is None:

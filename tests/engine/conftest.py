@@ -57,7 +57,8 @@ class House:
         asyncio.run(run())
         with self.database.read() as connection:
             found = programs.list_programs(connection, self.settings.account)
-        self.program = next(row.program.id for row in found if row.program.kind == "membership")
+        self.programs = {row.program.kind: row.program.id for row in found}
+        self.program = self.programs["membership"]
         self.control("POST", "reset-stats")
 
     def control(self, method: str, path: str, body: Any = None) -> Any:

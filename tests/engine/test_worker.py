@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from jobs import blasts
+from jobs.intake import imports
+from jobs.rehearsal.world import World
 from tests.engine.conftest import TEXT, House
 
 pytestmark = pytest.mark.slow
@@ -209,3 +213,38 @@ def test_each_member_gets_a_text_of_their_own(build: Build) -> None:
         ).all()
     assert len({row.text for row in rows}) > 5
     assert not any("{" in row.text for row in rows)
+
+
+def test_coupons_tickets_and_boarding_records_are_messaged_by_their_own_routes(
+    build: Build, tmp_path: Path
+) -> None:
+    house = build()
+    world = World(house.settings.rehearsal.seed, house.settings.rehearsal.members)
+    records = tmp_path / "records.csv"
+    with open(records, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["Ticket Number", "ticket_leg", "boarding_point"])
+        for record in world.boarding:
+            keys = record.message
+            rows.writerow([keys["ticketNumber"], keys["ticketLeg"], keys["boardingPoint"]])
+    imports.import_members(
+        house.database,
+        "flights",
+        records,
+        account=house.settings.account,
+        home=house.settings.home,
+        dry_run=False,
+        actor="test",
+    )
+    sent = []
+    for program in (house.programs["coupon"], house.programs["ticket"], "flights"):
+        house.program = program
+        sent.append(house.launch())
+    house.start_worker()
+    for blast_id in sent:
+        house.wait_for_state(blast_id, "finished")
+    tallies = [house.tally(blast_id) for blast_id in sent]
+    assert all(tally.states["accepted"] for tally in tallies)
+    assert house.stats["changed_passes"] == sum(tally.states["accepted"] for tally in tallies)
+    assert house.stats["sins"] == {"opted_out": 0, "not_installed": 0}
+    assert tallies[2].verdicts["unproven"] == len(world.boarding)  # nothing was known of them before

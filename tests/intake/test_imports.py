@@ -13,7 +13,7 @@ from jobs.intake.imports import ImportReport, import_members
 from store import audiences, audit
 from store.database import Database
 from store.errors import UsageError
-from store.schema import members, passes
+from store.schema import members, passes, programs
 from tests.store.crowd import add_members, member, open_store
 
 
@@ -50,7 +50,9 @@ def bring(
     home = folder / "home"
     home.mkdir(exist_ok=True)
     try:
-        return import_members(database, program, path, home=home, dry_run=dry_run, actor="ann")
+        return import_members(
+            database, program, path, account="rehearsal", home=home, dry_run=dry_run, actor="ann"
+        )
     finally:
         assert list(home.iterdir()) == []
 
@@ -174,10 +176,16 @@ BY_FLIGHT = (
 
 @pytest.fixture
 def airport(database: Database) -> Database:
-    with database.write() as connection:
-        assert ensure_flights_program(connection, "rehearsal") == "flights"
-        assert ensure_flights_program(connection, "rehearsal") == "flights"
+    """A store that has seen no flight yet: the first import makes their program."""
     return database
+
+
+def test_a_dry_run_or_a_wrong_file_makes_no_flights_program(airport: Database, tmp_path: Path) -> None:
+    assert bring(airport, tmp_path, BY_TICKET, program="flights", dry_run=True).created == 2
+    with pytest.raises(UsageError, match="none of its rows can be used"):
+        bring(airport, tmp_path, "gate\nA1\n", program="flights")
+    with airport.read() as connection:
+        assert connection.execute(sa.select(programs.c.id).where(programs.c.kind == "flight")).all() == []
 
 
 def test_boarding_records_become_members_with_a_pass(airport: Database, tmp_path: Path) -> None:
@@ -228,6 +236,7 @@ def test_a_record_without_keys_is_rejected(airport: Database, tmp_path: Path, ro
     assert report.created == 1
 
 
-def test_boarding_records_of_two_accounts_are_not_mixed(airport: Database) -> None:
+def test_boarding_records_of_two_accounts_are_not_mixed(airport: Database, tmp_path: Path) -> None:
+    bring(airport, tmp_path, BY_TICKET, program="flights")
     with airport.write() as connection, pytest.raises(UsageError, match="belong to rehearsal"):
         ensure_flights_program(connection, "live")
