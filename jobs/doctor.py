@@ -169,7 +169,8 @@ async def _passkit(client: PassKit, settings: Settings) -> list[Finding]:
         # A 404 in PassKit's own words comes after the token was accepted: in the wrong region, say.
         if error.kind != "not_found":
             return [Finding("fail", "key", str(error), _key_hint(error, settings)), *_clock(client)]
-    found = [Finding("ok", "key", f"PassKit takes the key at {client.base_url}"), *_clock(client)]
+    who = "PassKit" if settings.live else "the stand-in"
+    found = [Finding("ok", "key", f"{who} takes the key at {client.base_url}"), *_clock(client)]
     try:
         listed, notes = await discover(client, settings.account)
         if not listed and (hint := await region_hint(client)):

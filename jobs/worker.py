@@ -173,7 +173,7 @@ def set_up_log() -> None:
     """Plain lines on standard error; Huey's own chatter only from warnings on."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("huey").setLevel(logging.WARNING)
-    for noisy in ("httpx", "httpcore", "hypercorn"):
+    for noisy in ("httpx", "httpcore", "hypercorn", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -75,6 +75,13 @@ class PassKitSettings(Section):
     """The template's field that carries the message; its changeMessage must contain `%@`."""
     page_size: int = Field(default=500, ge=1, le=5_000)
     """Records asked for in one page of a sync."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _region_or_url(cls, given: str) -> str:
+        if given not in ("pub1", "pub2") and not given.startswith(("https://", "http://")):
+            raise ValueError("it has to be pub1, pub2 or an http(s) URL")
+        return given
 
 
 class EngineSettings(Section):
@@ -327,4 +334,5 @@ def _explain(error: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -
     key = ".".join(str(part) for part in first["loc"])
     section, _, name = key.partition(".")
     where = next((where for where, layer in layers if name in layer.get(section, {})), "settings")
-    return f"{where}: `{_spell(key, where)}` is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    told = first["msg"].removeprefix("Value error, ")
+    return f"{where}: `{_spell(key, where)}` is wrong: {told[:1].lower()}{told[1:]}"
