@@ -19,6 +19,7 @@ from huey import Huey
 from huey.consumer import Consumer
 
 from jobs.account import open_channel
+from jobs.channels.base import Outcome
 from jobs.engine.pace import Pacer
 from jobs.engine.pump import Account, Pump, paced
 from jobs.engine.tick import Ticker
@@ -65,6 +66,7 @@ class Worker:
             ring=ring,
             pumping=lambda: set(self._pumps),
             queue_is_empty=lambda: queue.pending_count() == 0,
+            account_works=self._account_works,
         )
         ticker.start()
         log.info("%s worker %s started", self.settings.mode, self.id)
@@ -99,6 +101,10 @@ class Worker:
         finally:
             with self._guard:
                 del self._pumps[blast_id]
+
+    def _account_works(self) -> bool:
+        result = self._on_loop(self._account.channel.probe()).result()
+        return bool(result.outcome is Outcome.ACCEPTED)
 
     async def _open_account(self) -> Account:
         pacer = Pacer(

@@ -54,6 +54,7 @@ class Blast:
     audience: str
     state: str
     hold_reason: str | None
+    probe_at: datetime | None
     rate_per_second: float | None
     plan_hash: str
     planned_at: datetime
@@ -140,7 +141,13 @@ def tally(connection: sa.Connection, blast_id: int) -> Tally:
 
 
 def step(
-    connection: sa.Connection, blast_id: int, to: str, *, at: datetime, hold_reason: str | None = None
+    connection: sa.Connection,
+    blast_id: int,
+    to: str,
+    *,
+    at: datetime,
+    hold_reason: str | None = None,
+    probe_at: datetime | None = None,
 ) -> Blast:
     """Take a blast to another state. Raises Refused where STEPS has no such step; staying put is no step."""
     blast = get(connection, blast_id, lock_row=True)
@@ -148,7 +155,9 @@ def step(
         return blast
     if to not in STEPS[blast.state]:
         raise Refused(f"blast {blast_id} is {blast.state}: it cannot become {to}")
-    values: dict[str, Any] = {"state": to, "hold_reason": hold_reason if to == "held" else None}
+    values: dict[str, Any] = {"state": to, "hold_reason": None, "probe_at": None}
+    if to == "held":
+        values |= {"hold_reason": hold_reason, "probe_at": probe_at}
     if to == "running":
         values["finished_at"] = None
         if blast.started_at is None:
@@ -290,6 +299,26 @@ def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list
     )
     query = sa.select(blasts.c.id).where(blasts.c.account == account, blasts.c.state == "running", due)
     return list(connection.scalars(query.order_by(blasts.c.id)))
+
+
+def probe_is_due(connection: sa.Connection, account: str, *, at: datetime) -> bool:
+    """Whether some held blast waits for a look at its account."""
+    query = sa.select(blasts.c.id).where(
+        blasts.c.account == account, blasts.c.state == "held", blasts.c.probe_at <= at
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def take_probe(connection: sa.Connection, account: str, *, at: datetime, next_at: datetime) -> int | None:
+    """A held blast whose account is to be looked at now, if any; nobody else takes it until `next_at`."""
+    due = sa.select(sa.func.min(blasts.c.id)).where(
+        blasts.c.account == account, blasts.c.state == "held", blasts.c.probe_at <= at
+    )
+    blast_id: int | None = connection.execute(due).scalar()
+    taken = blasts.update().where(blasts.c.id == blast_id, blasts.c.state == "held", blasts.c.probe_at <= at)
+    if blast_id is None or not connection.execute(taken.values(probe_at=next_at)).rowcount:
+        return None
+    return blast_id
 
 
 def running_blasts(connection: sa.Connection, account: str) -> list[int]:

@@ -143,6 +143,11 @@ blasts = sa.Table(
     sa.Column("audience", sa.Text, nullable=False, doc="in words: who was meant"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("hold_reason", sa.Text),
+    sa.Column(
+        "probe_at",
+        Moment,
+        doc="held: when to look whether the account works again; NULL: an operator decides",
+    ),
     sa.Column("rate_per_second", sa.Float(53), doc="a limit of its own under the account's"),
     sa.Column("plan_hash", sa.Text, nullable=False),
     sa.Column("planned_at", Moment, nullable=False),

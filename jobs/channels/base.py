@@ -89,6 +89,10 @@ class Channel(Protocol):
         """
         ...
 
+    async def probe(self) -> Result:
+        """Ask the provider something that changes nothing: accepted where the account works."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections. In-flight sends must have ended."""
         ...

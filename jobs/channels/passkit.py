@@ -55,6 +55,14 @@ class PassKitChannel:
             )
         return Result(Outcome.ACCEPTED)
 
+    async def probe(self) -> Result:
+        """Whether the key is taken and PassKit answers."""
+        try:
+            await self._client.profile()
+        except PassKitError as error:
+            return _failure(error, wrote=False)
+        return Result(Outcome.ACCEPTED)
+
     async def close(self) -> None:
         """Close the client."""
         await self._client.close()

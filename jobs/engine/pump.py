@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from jobs.channels.base import Channel, Outcome, Parcel, Result, Withdrawn
+from jobs.engine.breaker import PROBE_SECONDS, Breaker, Hold
 from jobs.engine.pace import Pacer
 from jobs.engine.settle import give_back, settlement
 from store import audit, ledger, settlements
@@ -33,9 +34,6 @@ GATHER = 0.05
 """Seconds in which outcomes gather before they are settled together."""
 LINGER = 2.0
 """Seconds: a delivery that is due again this soon is waited for."""
-ENOUGH_BAD = 5
-SHARE_BAD = 0.2
-"""A blast is held once so many deliveries, and this share of those settled here, were refused or gone."""
 
 T = TypeVar("T")
 _pump: ContextVar[Pump | None] = ContextVar("_pump", default=None)
@@ -89,10 +87,9 @@ class Pump:
     _settlements: dict[int, list[Settlement]] = field(default_factory=dict)
     _open: dict[int, int] = field(default_factory=dict)
     _sending: int = 0
-    _settled: int = 0
-    _bad: int = 0
+    _breaker: Breaker = field(default_factory=Breaker)
     _message_key: str = ""
-    _hold: str | None = None
+    _hold: Hold | None = None
 
     async def run(self) -> None:
         """Until nothing is due, the blast is no longer running, or `stop` is set."""
@@ -200,15 +197,11 @@ class Pump:
 
     def _learn(self, result: Result) -> None:
         """What one result says about all the others."""
-        self._settled += 1
         if result.outcome is Outcome.THROTTLED:
             self.account.pacer.rest(result.wait or 1.0)
-        if result.outcome not in (Outcome.REFUSED, Outcome.GONE):
-            return
-        self._bad += 1
-        share = self._bad / self._settled
-        if result.account or (self._bad >= ENOUGH_BAD and share >= SHARE_BAD):
-            self._hold = self._hold or f"{result.detail or result.reason} ({result.code})"
+        hold = self._breaker.note(result)
+        if hold is not None and not self.stop.is_set():
+            self._hold = hold
             self.end()
 
     async def _settle_all(self) -> None:
@@ -247,17 +240,20 @@ class Pump:
             if self._open[batch_id] <= 0:
                 del self._open[batch_id]
 
-    def _put_on_hold(self, connection: Any, reason: str) -> None:
+    def _put_on_hold(self, connection: Any, hold: Hold) -> None:
         blast = ledger.get(connection, self.blast_id)
         if blast.state != "running":
             return
-        ledger.step(connection, self.blast_id, "held", at=now(), hold_reason=reason)
+        at = now()
+        probe_at = at + timedelta(seconds=PROBE_SECONDS) if hold.probe else None
+        ledger.step(connection, self.blast_id, "held", at=at, hold_reason=hold.reason, probe_at=probe_at)
         audit.append(
             connection,
             actor=self.account.worker,
             act="blast.held",
             subject=str(self.blast_id),
-            details={"reason": reason},
+            details={"reason": hold.reason},
+            at=at,
         )
 
     def end(self) -> None:

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from jobs.blasts import Ring
-from store import ledger, workers
+from jobs.engine.breaker import PROBE_SECONDS
+from store import audit, ledger, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.settings import Settings
@@ -40,6 +41,7 @@ class Ticker(threading.Thread):
         ring: Ring,
         pumping: Callable[[], set[int]],
         queue_is_empty: Callable[[], bool],
+        account_works: Callable[[], bool],
     ) -> None:
         super().__init__(name="ticker", daemon=True)
         self._database = database
@@ -48,6 +50,7 @@ class Ticker(threading.Thread):
         self._ring = ring
         self._pumping = pumping
         self._queue_is_empty = queue_is_empty
+        self._account_works = account_works
         self._stop_flag = threading.Event()
 
     def run(self) -> None:
@@ -77,10 +80,34 @@ class Ticker(threading.Thread):
             due = ledger.due_blasts(connection, account, at=at)
         if returned:
             log.warning("took back %d deliveries whose worker went away", returned)
+        self._probe()
         quiet = [blast_id for blast_id in due if blast_id not in self._pumping()]
         if quiet and self._queue_is_empty():
             for blast_id in quiet:
                 self._ring(blast_id)
+
+    def _probe(self) -> None:
+        """One held blast's account is looked at, by one worker at a time; if it works, the blast goes on."""
+        at = now()
+        account = self._settings.account
+        next_at = at + timedelta(seconds=PROBE_SECONDS)
+        with self._database.read() as connection:
+            if not ledger.probe_is_due(connection, account, at=at):
+                return
+        with self._database.write() as connection:
+            blast_id = ledger.take_probe(connection, account, at=at, next_at=next_at)
+        if blast_id is None or not self._account_works():
+            return
+        at = now()
+        with self._database.write() as connection:
+            if ledger.get(connection, blast_id, lock_row=True).state != "held":
+                return
+            ledger.step(connection, blast_id, "running", at=at)
+            audit.append(
+                connection, actor=self._worker, act="blast.resumed", subject=str(blast_id), details={}, at=at
+            )
+        log.info("blast %s goes on: the account answers again", blast_id)
+        self._ring(blast_id)
 
 
 def bury_dead(connection: sa.Connection, account: str, *, at: datetime) -> None:

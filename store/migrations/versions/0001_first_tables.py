@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("audience", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("hold_reason", sa.Text(), nullable=True),
+        sa.Column("probe_at", Moment(), nullable=True),
         sa.Column("rate_per_second", sa.Float(precision=53), nullable=True),
         sa.Column("plan_hash", sa.Text(), nullable=False),
         sa.Column("planned_at", Moment(), nullable=False),
