@@ -15,7 +15,7 @@ from textual.widgets import TextArea
 
 from console.app import Console
 from console.desk import Desk
-from jobs import demo
+from jobs import demo, stage
 from store import ledger
 from store.database import Database
 
@@ -27,9 +27,9 @@ PATIENCE = 60.0
 
 def main() -> None:
     """Write all pictures."""
-    with demo.set_up(rate=demo.WATCHABLE_RATE) as settings, demo.worker(settings):
+    with stage.set_up(members=demo.MEMBERS, rate=demo.WATCHABLE_RATE) as settings, stage.worker(settings):
         desk = Desk(lambda: settings)
-        demo.sync(desk.database, settings, progress=lambda at: None)
+        stage.sync(desk.database, settings, progress=lambda at: None)
         demo.switch_faults(settings)
         asyncio.run(play(Console(desk), desk.database))
 

@@ -1,42 +1,26 @@
-"""The demo: a home of its own, a stand-in PassKit, a worker, and one blast with faults switched on.
+"""The demo: on a stage of its own, one blast with faults switched on, from the sync to the last figure.
 
-Nothing of the user's is touched: the home is made for the occasion and removed, and no key, file or
-variable of theirs is looked at. `play` runs the whole of it and lets ledger and stand-in compare figures.
+`play` runs the whole of it and lets ledger and stand-in compare their figures.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import httpx
-
-from jobs import blasts, worker_child
-from jobs.account import reading
+from jobs import blasts, stage
 from jobs.audiences import save as keep_audience
 from jobs.blasts import Ring
 from jobs.follow import follow
 from jobs.intake.sync import Progress
-from jobs.intake.sync import sync as read_everything
-from jobs.rehearsal import standing
 from store import audiences, ledger, programs
 from store.audiences import Selection
 from store.database import Database
 from store.errors import PassbellError
-from store.settings import PREFIX, Settings, load
+from store.settings import Settings
 
 MEMBERS = 5_000
 HEADLESS_RATE = 2_000
@@ -55,7 +39,7 @@ EVERYBODY = "external_id IS NOT NULL"
 """All 5,000, the expired ones too: the plan shows why each is left out that is."""
 TEXT = "Fresh rolls at Kaffeehaus Linden until ten!"
 AUDIENCE = ("gold", "tier = 'gold'")
-END_SECONDS, BLAST_SECONDS = 5.0, 300.0
+BLAST_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,49 +95,9 @@ class Ending:
         }
 
 
-@contextmanager
-def set_up(*, rate: float = HEADLESS_RATE) -> Iterator[Settings]:
-    """A home in which everything is made up, with its stand-in running; both are gone afterwards.
-
-    Until then the environment holds no setting of the user's, and SIGTERM and SIGHUP end the demo in order.
-    """
-    flags = {
-        "passkit.rate_per_second": str(rate),
-        "passkit.concurrency": "32",
-        "console.start_worker": "false",  # the demo has its own, and waits for its end
-        "rehearsal.port": str(_free_port()),
-        "rehearsal.members": str(MEMBERS),
-    }
-    with _no_settings(), _orderly_end(), _home() as home:
-        settings = load(home, flags)
-        with _stand_in(settings):
-            yield settings
-
-
-@contextmanager
-def worker(settings: Settings) -> Iterator[None]:
-    """A worker of the demo's own; it has ended before the home is taken away."""
-    child = worker_child.start(settings)
-    try:
-        yield
-    finally:
-        _end(child)
-
-
-def sync(database: Database, settings: Settings, progress: Callable[[Progress], None]) -> int:
-    """Read everything from the stand-in; returns how many records that were."""
-
-    async def run() -> int:
-        async with reading(settings, database) as client:
-            report = await read_everything(database, client, settings, progress=progress, actor="demo")
-        return sum(one.read for one in report.programs)
-
-    return asyncio.run(run())
-
-
 def switch_faults(settings: Settings) -> None:
     """Let the stand-in fail now and then from here on."""
-    _control(settings, "PUT", "faults", FAULTS)
+    stage.control(settings, "PUT", "faults", FAULTS)
 
 
 def play(
@@ -187,9 +131,9 @@ def play(
         planned.tally.verdicts,
         planned.tally.skipped_by_reason,
     )
-    _control(settings, "POST", "reset-stats")
+    stage.control(settings, "POST", "reset-stats")
     switch_faults(settings)
-    with worker(settings):
+    with stage.worker(settings):
         began = time.monotonic()
         blasts.launch(database, settings, planned.blast.id, expect=pending, actor=actor, ring=ring)
         yield Scene(
@@ -200,7 +144,7 @@ def play(
             yield Moment(f"blast {look.blast.id} {look.blast.state}", look.settled, look.tally.planned)
             if seconds > BLAST_SECONDS:
                 raise PassbellError(f"the demo's blast is {look.blast.state} after {seconds:.0f} s: given up")
-    stand_in = _control(settings, "GET", "stats")
+    stand_in = stage.control(settings, "GET", "stats")
     with database.read() as connection:
         told = ledger.as_json(
             ledger.get(connection, planned.blast.id), ledger.tally(connection, planned.blast.id)
@@ -215,7 +159,7 @@ def _synced(database: Database, settings: Settings) -> Iterator[Moment | int]:
 
     def run() -> None:
         try:
-            outcome.append(sync(database, settings, told.append))
+            outcome.append(stage.sync(database, settings, told.append))
         except BaseException as error:
             outcome.append(error)
 
@@ -228,77 +172,3 @@ def _synced(database: Database, settings: Settings) -> Iterator[Moment | int]:
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     yield outcome[0]
-
-
-@contextmanager
-def _no_settings() -> Iterator[None]:
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(PREFIX)}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
-
-
-@contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Turn the signals that would leave children behind into an exit that unwinds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="passbell-demo-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _stand_in(settings: Settings) -> Iterator[None]:
-    try:
-        standing.address(settings)
-        yield
-    finally:
-        standing.stop(settings)
-        deadline = time.monotonic() + END_SECONDS
-        while standing.running(settings) is not None and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-
-def _free_port() -> int:
-    """A port that is free now, so that the user's own stand-in keeps its usual one."""
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        port: int = door.getsockname()[1]
-        return port
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.stdin is not None:
-        child.stdin.close()
-    child.terminate()
-    try:
-        child.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def _control(settings: Settings, method: str, door: str, body: object = None) -> Any:
-    """Use one of the doors that PassKit does not have."""
-    url = f"{standing.address(settings)}/_rehearsal/{door}"
-    answer = httpx.request(method, url, json=body, timeout=10, trust_env=False)
-    return answer.raise_for_status().json()

@@ -12,7 +12,8 @@ from console.cli.use import require_terminal
 from console.desk import Desk
 from console.plain import inert
 from console.words import VERDICTS, figures, reason
-from jobs import demo as stage
+from jobs import demo as plot
+from jobs import stage
 from store.errors import UsageError
 
 FAULTS = {"unavailable": 0.02, "throttled": 0.005, "retry_after": 1}
@@ -78,27 +79,27 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
     if headless:
         context.exit(0 if _headless(as_json) else 1)
     require_terminal()
-    with stage.set_up(rate=stage.WATCHABLE_RATE) as settings:
+    with stage.set_up(members=plot.MEMBERS, rate=plot.WATCHABLE_RATE) as settings:
         desk = Desk(lambda: settings)
         with stage.worker(settings):
             with Progress() as bar:
                 stage.sync(desk.database, settings, progress=lambda at: bar.show(at.name, at.done, at.total))
-            stage.switch_faults(settings)
+            plot.switch_faults(settings)
             from console.app import run
 
             run(desk)
 
 
 def _headless(as_json: bool) -> bool:
-    with stage.set_up() as settings, Progress() as bar:
+    with stage.set_up(members=plot.MEMBERS, rate=plot.HEADLESS_RATE) as settings, Progress() as bar:
         desk = Desk(lambda: settings)
-        for step in stage.play(desk.database, settings, ring=desk.ring, actor=desk.actor):
-            if isinstance(step, stage.Moment):
+        for step in plot.play(desk.database, settings, ring=desk.ring, actor=desk.actor):
+            if isinstance(step, plot.Moment):
                 bar.show(step.label, step.done, step.total)
-            elif isinstance(step, stage.Scene) and not as_json:
+            elif isinstance(step, plot.Scene) and not as_json:
                 bar.clear()
                 _tell(step)
-            elif isinstance(step, stage.Ending):
+            elif isinstance(step, plot.Ending):
                 ending = step
     if as_json:
         print_json(ending.as_json())
@@ -107,7 +108,7 @@ def _headless(as_json: bool) -> bool:
     return ending.ok
 
 
-def _tell(scene: stage.Scene) -> None:
+def _tell(scene: plot.Scene) -> None:
     click.echo(inert(scene.sentence))
     for verdict, count in scene.verdicts.items():
         if count:
@@ -116,7 +117,7 @@ def _tell(scene: stage.Scene) -> None:
         click.echo(f"  {count:>6,} skipped: {reason(word)}")
 
 
-def _tell_ending(ending: stage.Ending) -> None:
+def _tell_ending(ending: plot.Ending) -> None:
     counts, stand_in = ending.blast["counts"], ending.stand_in
     settled = {state: counts[state] for state in ("accepted", "failed", "skipped")}
     print_facts(
