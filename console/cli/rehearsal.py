@@ -130,3 +130,48 @@ def _tell_ending(ending: plot.Ending) -> None:
         }
     )
     click.echo("Both sides agree." if ending.ok else "The two sides DO NOT agree.")
+
+
+@click.command(
+    epilog="\b\nExamples:\n  passbell drill\n  passbell drill --passes 100000 --kills 20 --workers 3\n"
+    "  passbell drill --store postgresql://passbell@db/drill --queue redis://queue:6379/0"
+)
+@click.option("--passes", type=click.IntRange(10, 1_000_000), default=10_000, show_default=True)
+@click.option("--kills", type=click.IntRange(0, 1_000), default=5, show_default=True, help="By SIGKILL.")
+@click.option("--workers", type=click.IntRange(1, 32), default=2, show_default=True)
+@click.option("--store", "store_url", default="", help="An empty store.  [default: SQLite, thrown away]")
+@click.option("--queue", "queue_url", default="", help="A queue.  [default: SQLite, thrown away]")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same dice again.")
+@json_option
+@click.pass_context
+def drill(
+    context: click.Context,
+    passes: int,
+    kills: int,
+    workers: int,
+    store_url: str,
+    queue_url: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Kill workers in mid-blast and show that nothing is lost and nobody is alerted twice.
+
+    Always a REHEARSAL, in a home of its own that is removed at the end. Exit code 1 if anything is lost,
+    anyone is alerted twice, or the limit is passed.
+    """
+    from jobs.drill import Report
+    from jobs.drill import drill as run
+
+    with Progress() as bar:
+        for step in run(
+            passes=passes, kills=kills, workers=workers, seed=seed, store_url=store_url, queue_url=queue_url
+        ):
+            if isinstance(step, Report):
+                report = step
+            else:
+                bar.show(f"drill, {step.kills} of {kills} killed", step.settled, step.planned)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_facts({name.replace("_", " "): value for name, value in report.as_json().items()})
+    context.exit(0 if report.ok else 1)

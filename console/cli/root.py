@@ -23,6 +23,7 @@ COMMANDS = {
     "init": ("console.cli.setup:init", "Make the home folder, its settings file and the store."),
     "doctor": ("console.cli.setup:doctor", "Say what stands between a text and a lock screen."),
     "demo": ("console.cli.rehearsal:demo", "Show everything at work on made-up members; nothing is kept."),
+    "drill": ("console.cli.rehearsal:drill", "Kill workers in mid-blast and show that nothing is lost."),
     "rehearse": ("console.cli.rehearsal:rehearse", "Run the stand-in PassKit in the foreground."),
     "worker": ("console.cli.worker:worker", "Run a worker: it sends what is launched."),
     "sync": ("console.cli.programs:sync", "Read programs and members from PassKit into the store."),

@@ -45,7 +45,7 @@ def test_the_commands_are_those_of_the_issue() -> None:
     expected: set[tuple[str, ...]] = {
         (group, name) for group, names in below.items() for name in names.split()
     }
-    expected |= {(name,) for name in ["init", "doctor", "demo", "rehearse", "worker", "sync"]}
+    expected |= {(name,) for name in ["init", "doctor", "demo", "drill", "rehearse", "worker", "sync"]}
     assert set(every_command()) == expected
 
 
