@@ -54,6 +54,17 @@ def open_queue(settings: Settings) -> Huey:
     raise UsageError(f"queue.url starts with {kind}: sqlite, redis and postgresql are known")
 
 
+def check_queue(queue: Huey, settings: Settings) -> None:
+    """Raises PassbellError in one sentence where the queue cannot be reached."""
+    try:
+        queue.pending_count()
+    except Exception as error:  # each kind of queue has its driver's own errors
+        told = " ".join(str(error).split())
+        raise PassbellError(
+            f"the queue {_without_password(settings.queue_url)} cannot be reached: {told}"
+        ) from error
+
+
 def _without_password(url: str) -> str:
     try:
         return sa.make_url(url).render_as_string(hide_password=True)

@@ -23,7 +23,7 @@ from jobs.channels.base import Outcome
 from jobs.engine.pace import Pacer
 from jobs.engine.pump import Account, Pump, paced
 from jobs.engine.tick import Ticker
-from jobs.queue import open_queue
+from jobs.queue import check_queue, open_queue
 from jobs.tasks import bell
 from store import migrations, workers
 from store.database import Database
@@ -47,6 +47,7 @@ class Worker:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._loop = asyncio.new_event_loop()
         self._store_threads = ThreadPoolExecutor(1 if database.dialect == "sqlite" else PUMPS, "store")
+        self._aside = ThreadPoolExecutor(PUMPS, "pump")
         self._pumps: dict[int, Pump] = {}
         self._guard = threading.Lock()
         self._stopping = False
@@ -55,7 +56,8 @@ class Worker:
         """Work until told to stop. Raises PassbellError where store or queue cannot be used."""
         migrations.migrate(self.database)
         queue = open_queue(self.settings)
-        ring = bell(queue, self._pump)
+        check_queue(queue, self.settings)
+        bell(queue, self._pump)
         self._sign_on()
         threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
         self._account = self._on_loop(self._open_account()).result()
@@ -63,9 +65,8 @@ class Worker:
             self.database,
             self.settings,
             self.id,
-            ring=ring,
+            pump=self._pump_aside,
             pumping=lambda: set(self._pumps),
-            queue_is_empty=lambda: queue.pending_count() == 0,
             account_works=self._account_works,
         )
         ticker.start()
@@ -75,6 +76,7 @@ class Worker:
         finally:
             ticker.stop()
             ticker.join()
+            self._aside.shutdown()
             self._on_loop(self._close_account()).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._sign_off()
@@ -87,6 +89,11 @@ class Worker:
             self._stopping = True
             for pump in self._pumps.values():
                 self._loop.call_soon_threadsafe(pump.end)
+
+    def _pump_aside(self, blast_id: int) -> None:
+        """Pump a blast that the ticker found, unless there are enough pumps already."""
+        if len(self._pumps) < PUMPS and not self._stopping:
+            self._aside.submit(self._pump, blast_id)
 
     def _pump(self, blast_id: int) -> None:
         """Answer the bell, in one of the consumer's threads."""

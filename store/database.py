@@ -36,7 +36,8 @@ class Database:
         self._engine = self._make_engine()
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        # Without the query: Postgres takes a password there too.
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -129,13 +130,15 @@ def _parse(url: str) -> sa.URL:
 
 
 def _make_file(path: Path) -> None:
-    """Create the file 0600 before SQLite does; its log files take over the mode."""
+    """Create the file 0600 before SQLite does; its log files take over the mode.
+
+    A file that is there is left as it is: it may be somebody else's.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)
-    except PermissionError:
-        if not path.exists():
-            raise PassbellError(f"the store {path} cannot be made: permission denied") from None
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise PassbellError(f"the store {path} cannot be opened: it is a folder") from None
     except OSError as error:
         raise PassbellError(f"the store {path} cannot be opened: {error.strerror}") from None
 

@@ -168,6 +168,8 @@ def is_missing(field: Field, dialect: str) -> Condition:
     if field.source == "attribute":
         kind = json_type(dialect, members.c.attributes, field.column)
         return sa.func.coalesce(kind, "null") == "null"
+    if field.column == "name":
+        return members.c.name == ""
     return members.c[field.column].is_(None)
 
 

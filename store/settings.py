@@ -11,6 +11,7 @@ import difflib
 import os
 import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -45,6 +46,13 @@ class StoreSettings(Section):
 
     url: str = ""
     """`sqlite:///path/file.db` or `postgresql://user:password@host/name`; empty: `passbell.db` in the home"""
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_file(cls, given: str) -> str:
+        if given.startswith("sqlite:") and given.removeprefix("sqlite:").strip("/") in ("", ":memory:"):
+            raise ValueError("it has to name a file, such as sqlite:///path/file.db")
+        return given
 
 
 class QueueSettings(Section):
@@ -81,6 +89,8 @@ class PassKitSettings(Section):
     def _region_or_url(cls, given: str) -> str:
         if given not in ("pub1", "pub2") and not given.startswith(("https://", "http://")):
             raise ValueError("it has to be pub1, pub2 or an http(s) URL")
+        if "@" in given:
+            raise ValueError("it has to be a URL without user name and password: the key is what signs in")
         return given
 
 
@@ -250,7 +260,10 @@ def make_private(folder: Path) -> None:
     """Make the folder if it is missing and keep it to its owner (0700)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if folder.stat().st_mode & 0o077:
+        found = folder.stat()
+        # A folder such as /tmp is not ours to close.
+        shared = found.st_mode & stat.S_ISVTX or found.st_uid != os.getuid()
+        if found.st_mode & 0o077 and not shared:
             folder.chmod(0o700)
     except OSError as error:
         raise PassbellError(f"cannot use the home folder {folder}: {error.strerror}") from None

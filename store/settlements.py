@@ -20,6 +20,7 @@ class Settlement:
     counts       False where the try shall not count (given back unsent)
     pass_status  what was learnt of the pass itself: gone, uninstalled ...; None: nothing
     opted_out    the member turned out to have opted out
+    member_status  what was learnt of the member: EXPIRED, DELETED; None: nothing
     """
 
     delivery_id: int
@@ -34,6 +35,7 @@ class Settlement:
     pass_status: str | None = None
     shown_text: str | None = None
     opted_out: bool = False
+    member_status: str | None = None
 
 
 def settle(
@@ -165,6 +167,10 @@ def _write_passes(connection: sa.Connection, settlements: Sequence[Settlement], 
             passes.update().where(passes.c.id == sa.bindparam("pass")).values(status=sa.bindparam("learnt")),
             learnt,
         )
+    for status in {s.member_status for s in settlements if s.member_status is not None}:
+        ended = [s.pass_id for s in settlements if s.member_status == status]
+        holders = sa.select(passes.c.member_id).where(passes.c.id.in_(ended))
+        connection.execute(members.update().where(members.c.id.in_(holders)).values(status=status))
     opted_out = [s.pass_id for s in settlements if s.opted_out]
     if opted_out:
         holders = sa.select(passes.c.member_id).where(passes.c.id.in_(opted_out))

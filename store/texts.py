@@ -33,6 +33,8 @@ def check(text: str) -> str:
     text = unicodedata.normalize("NFC", text.strip())
     if not text:
         raise UsageError("the text is empty: PassKit ignores empty values, so nothing would be shown")
+    if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
+        raise UsageError("the text holds nothing that can be seen: a phone would alert without a word")
     if len(text) > LIMIT:
         raise UsageError(
             f"the text has {len(text)} characters: {LIMIT} are allowed, and a lock screen shows about 150"

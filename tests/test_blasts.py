@@ -151,6 +151,7 @@ def test_the_confirmed_set_does_not_follow_later_changes(database: Database, set
     ("more", "words"),
     [
         ({"text": "  "}, "the text is empty"),
+        ({"text": "\u200b\ufeff"}, "nothing that can be seen"),
         ({"text": "x" * 501}, "the text has 501 characters"),
         ({"text": "bell\x07"}, "control character, U\\+0007, at position 5"),
         ({"text": "Hi {nmae}"}, "names {nmae}, which is no field of this program; did you mean {name}"),

@@ -25,8 +25,8 @@ def audiences() -> None:
 
 
 @audiences.command(
-    epilog="\b\nExamples:\n  passbell audiences save Linden gold --where \"tier = 'gold'\""
-    "\n  passbell audiences save Linden invited --file invited.csv --rejects rejects.csv"
+    epilog="\b\nExamples:\n  passbell audiences save Kaffee gold --where \"tier = 'gold'\""
+    "\n  passbell audiences save Kaffee invited --file invited.csv --rejects rejects.csv"
 )
 @click.argument("program")
 @click.argument("name")
@@ -61,7 +61,7 @@ def save(
         click.echo(inert(chosen.file_in_words()))
 
 
-@audiences.command("list", epilog="\b\nExample:\n  passbell audiences list --program Linden")
+@audiences.command("list", epilog="\b\nExample:\n  passbell audiences list --program Kaffee")
 @click.option("--program", metavar="ID", help="Only those of one program.")
 @json_option
 @with_desk
@@ -89,7 +89,7 @@ def list_(desk: Desk, program: str | None, as_json: bool) -> None:
     )
 
 
-@audiences.command(epilog="\b\nExample:\n  passbell audiences show Linden gold")
+@audiences.command(epilog="\b\nExample:\n  passbell audiences show Kaffee gold")
 @click.argument("program")
 @click.argument("name")
 @json_option
@@ -111,7 +111,7 @@ def show(desk: Desk, program: str, name: str, as_json: bool) -> None:
         click.echo(f"  {inert(one.external_id)}  {inert(one.name, 60)}")
 
 
-@audiences.command(epilog="\b\nExample:\n  passbell audiences delete Linden gold")
+@audiences.command(epilog="\b\nExample:\n  passbell audiences delete Kaffee gold")
 @click.argument("program")
 @click.argument("name")
 @json_option

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from console.cli.options import json_option, with_desk
-from console.cli.output import note, print_json, print_table
+from console.cli.output import LARGEST, note, print_json, print_table
 from console.desk import Desk
 from console.plain import inert
 from store import audit as store
@@ -22,7 +22,9 @@ def audit() -> None:
 
 
 @audit.command("list", epilog="\b\nExample:\n  passbell audit list --limit 20")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, LARGEST), help="At most so many."
+)
 @json_option
 @with_desk
 def list_(desk: Desk, limit: int, as_json: bool) -> None:

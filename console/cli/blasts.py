@@ -11,7 +11,7 @@ from console import words
 from console.cli.blast_words import exit_code, tail, tell_blast, tell_plan, tell_step
 from console.cli.choice import choice_options, choose
 from console.cli.options import json_option, with_desk
-from console.cli.output import Progress, note, print_json, print_table
+from console.cli.output import LARGEST, Progress, note, print_json, print_table
 from console.desk import Desk
 from console.plain import inert
 from jobs import blasts as verbs
@@ -25,7 +25,7 @@ PAGE = 500
 STARTING = ("planned", "scheduled", "missed")
 NO_WORKER = "no worker is alive, so nothing is sent: run `passbell worker`"
 
-blast_argument = click.argument("blast", type=click.IntRange(min=1), metavar="ID")
+blast_argument = click.argument("blast", type=click.IntRange(1, LARGEST), metavar="ID")
 
 
 @click.group()
@@ -35,9 +35,9 @@ def blasts() -> None:
 
 @blasts.command(
     epilog="\b\nExamples:"
-    '\n  passbell blasts plan --program Linden --all --text "Fresh rolls until ten!"'
-    '\n  passbell blasts plan --program Linden --where "points > 500" --text "Hi {first_name|there}!"'
-    '\n  passbell blasts plan --program Linden --file ids.csv --rejects bad.csv --text "Hello"'
+    '\n  passbell blasts plan --program Kaffee --all --text "Fresh rolls until ten!"'
+    '\n  passbell blasts plan --program Kaffee --where "points > 500" --text "Hi {first_name|there}!"'
+    '\n  passbell blasts plan --program Kaffee --file ids.csv --rejects bad.csv --text "Hello"'
 )
 @click.option("--program", required=True, metavar="ID", help="An id, a name, or the beginning of either.")
 @choice_options(saved=True)
@@ -84,7 +84,11 @@ def plan(
 @blasts.command(epilog="\b\nExample:\n  passbell blasts launch 7 --expect 4120 && passbell blasts watch 7")
 @blast_argument
 @click.option(
-    "--expect", required=True, type=click.IntRange(min=0), metavar="N", help="The count that the plan showed."
+    "--expect",
+    required=True,
+    type=click.IntRange(0, LARGEST),
+    metavar="N",
+    help="The count of the plan.",
 )
 @json_option
 @with_desk
@@ -101,7 +105,9 @@ def launch(desk: Desk, blast: int, expect: int, as_json: bool) -> None:
     "list", epilog="\b\nExample:\n  passbell blasts list --json | jq 'select(.state == \"held\")'"
 )
 @click.option("--program", metavar="ID", help="Only those of one program.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, LARGEST), help="At most so many."
+)
 @json_option
 @with_desk
 def list_(desk: Desk, program: str | None, limit: int, as_json: bool) -> None:
@@ -196,7 +202,7 @@ def _launched(desk: Desk, blast: int) -> None:
 @blast_argument
 @click.option("--state", type=click.Choice(ledger.STATES), help="Only those in this state.")
 @click.option("--reason", metavar="R", help="Only those with this reason.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="B", help="Only those of this batch.")
+@click.option("--batch", type=click.IntRange(1, LARGEST), metavar="B", help="Only those of this batch.")
 @json_option
 @with_desk
 def deliveries(
@@ -257,7 +263,7 @@ def cancel(desk: Desk, blast: int, as_json: bool) -> None:
 
 @blasts.command(epilog="\b\nExamples:\n  passbell blasts retry 7\n  passbell blasts retry 7 --reason timeout")
 @blast_argument
-@click.option("--batch", type=click.IntRange(min=1), metavar="B", help="Only those of this batch.")
+@click.option("--batch", type=click.IntRange(1, LARGEST), metavar="B", help="Only those of this batch.")
 @click.option("--reason", metavar="R", help="Only those with this reason.")
 @json_option
 @with_desk

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from console.cli.options import json_option, with_desk
-from console.cli.output import Progress, note, print_facts, print_json, print_table
+from console.cli.output import LARGEST, Progress, note, print_facts, print_json, print_table
 from console.desk import Desk
 from console.plain import inert
 from store import audiences, programs
@@ -26,14 +26,16 @@ def members() -> None:
 
 
 @members.command(
-    "list", epilog="\b\nExample:\n  passbell members list Linden --where \"points > 500 AND tier = 'gold'\""
+    "list", epilog="\b\nExample:\n  passbell members list Kaffee --where \"points > 500 AND tier = 'gold'\""
 )
 @click.argument("program")
 @click.option("--where", metavar="EXPR", help="Only those that fit, such as \"zip LIKE '10%'\".")
 @click.option(
     "--search", default="", metavar="TEXT", help="Only those with TEXT in name, id, e-mail or phone."
 )
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, LARGEST), help="At most so many."
+)
 @json_option
 @with_desk
 def list_(desk: Desk, program: str, where: str | None, search: str, limit: int, as_json: bool) -> None:
@@ -81,7 +83,7 @@ def _row(member: Member) -> tuple[object, ...]:
     return member.external_id, member.name, member.tier_id, member.points, held or "none", member.opted_out
 
 
-@members.command(epilog="\b\nExample:\n  passbell members show Linden M-000042 --json")
+@members.command(epilog="\b\nExample:\n  passbell members show Kaffee KL-000042 --json")
 @click.argument("program")
 @click.argument("external_id")
 @json_option
@@ -113,7 +115,7 @@ def show(desk: Desk, program: str, external_id: str, as_json: bool) -> None:
         )
 
 
-@members.command("import", epilog="\b\nExample:\n  passbell members import Linden customers.csv --dry-run")
+@members.command("import", epilog="\b\nExample:\n  passbell members import Kaffee customers.csv --dry-run")
 @click.argument("program")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
@@ -133,7 +135,10 @@ def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path |
     """
     from jobs.intake import flights
     from jobs.intake.imports import import_members
+    from jobs.intake.staging import check_rejects
 
+    if rejects is not None:
+        check_rejects(file, rejects)
     program_id, name = flights.PROGRAM, "Flights"
     if program.strip().casefold() != flights.PROGRAM:
         with desk.database.read() as connection:

@@ -14,6 +14,8 @@ import click
 
 from console.plain import cells, inert
 
+LARGEST = 2**63 - 1
+"""The largest number that every database keeps: an id or a limit above it is wrong usage."""
 REDRAW_SECONDS = 0.1
 BAR = 24
 WIDEST = 48

@@ -86,8 +86,8 @@ def _secrets(use: Use) -> list[str]:
             settings.passkit.api_key,
             settings.passkit.api_secret.get_secret_value(),
             settings.queue.secret.get_secret_value() if settings.queue.secret else "",
-            settings.store_url if "@" in settings.store_url else "",
-            settings.queue_url if "@" in settings.queue_url else "",
+            settings.store_url if "@" in settings.store_url or "?" in settings.store_url else "",
+            settings.queue_url if "@" in settings.queue_url or "?" in settings.queue_url else "",
         )
         if secret
     ]

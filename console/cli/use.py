@@ -48,6 +48,6 @@ class Use:
 
 
 def require_terminal() -> None:
-    """Raises UsageError where the console could not be shown."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    """Raises UsageError where the console could not be shown: it is drawn on stderr."""
+    if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)):
         raise UsageError("the console needs a terminal: see `passbell --help` for the commands")

@@ -66,6 +66,7 @@ class Parcel:
     provider_id  the pass's id at the provider; empty for a flight known by its key fields only
     tier_id   the tier (membership), offer (coupon) or ticket type (ticket) whose design the pass has
     keys      key fields of a boarding record, as the provider spells them; empty otherwise
+    again     an earlier try may have brought the text there already
     message_key  the key in the pass's free data that carries the message, without the `meta.` prefix
     """
 
@@ -77,6 +78,7 @@ class Parcel:
     message_key: str
     text: str
     keys: Mapping[str, object] = field(default_factory=dict)
+    again: bool = False
 
 
 class Channel(Protocol):

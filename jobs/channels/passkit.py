@@ -92,7 +92,14 @@ def _unsendable(parcel: Parcel) -> Result | None:
 
 
 def _look(parcel: Parcel, record: Json, data: dict[str, str]) -> Result | None:
-    """What a fresh look says against writing, or None. A pass whose state is not given is not installed."""
+    """What a fresh look says against writing, or None. A pass whose state is not given is not installed.
+
+    A text that an earlier try brought there was sent, whatever became of the pass since.
+    """
+    there = Result(Outcome.ACCEPTED, "already_there", "the pass shows this text already")
+    shows_it = data.get(parcel.message_key) == parcel.text
+    if shows_it and parcel.again:
+        return there
     status = records.pass_status(parcel.kind, record)
     member = record.get("status") if parcel.kind == "membership" else None
     if member == "DELETED":
@@ -105,9 +112,7 @@ def _look(parcel: Parcel, record: Json, data: dict[str, str]) -> Result | None:
         return Result(Outcome.SKIPPED, "expired", "the membership has expired")
     if status != "PASS_INSTALLED":
         return Result(Outcome.SKIPPED, "not_installed", "the pass is in no wallet")
-    if data.get(parcel.message_key) == parcel.text:
-        return Result(Outcome.ACCEPTED, "already_there", "the pass shows this text already")
-    return None
+    return there if shows_it else None
 
 
 def _write_member(parcel: Parcel, record: Json, data: dict[str, str]) -> tuple[str, Json]:

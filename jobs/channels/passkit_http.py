@@ -31,6 +31,8 @@ HOSTS = {"pub1": "https://api.pub1.passkit.io", "pub2": "https://api.pub2.passki
 
 PAGE = 500
 _PAGE_TRIES = 5
+LONGEST_PATIENCE = 30.0
+"""Seconds: a read that is asked to wait for longer ends with that word, since a person waits for it."""
 _FIRST_WAIT = 0.25
 _CONNECT_SECONDS = 5.0
 
@@ -205,7 +207,8 @@ class Connection:
                 async with aclosing(self.stream(path, body)) as rows:
                     return [row async for row in rows]
             except PassKitError as error:
-                if tries == _PAGE_TRIES or error.kind not in PASSING:
+                patience_ends = tries == _PAGE_TRIES or (error.retry_after or 0.0) > LONGEST_PATIENCE
+                if patience_ends or error.kind not in PASSING:
                     raise
                 # PassKit on 503: wait 250 ms and repeat. Doubled each time, spread by up to a half.
                 await self._sleep(max(error.retry_after or 0.0, wait * random.uniform(1.0, 1.5)))

@@ -27,6 +27,8 @@ from jobs.channels.base import Withdrawn
 from store.database import Database, StoreUnavailable, clock, lock, upsert
 from store.schema import pacers
 
+LONGEST_REST = 600.0
+"""Seconds: a provider that asks for a longer rest is asked again after this one."""
 AHEAD = 0.3
 """Seconds: slots that become free this soon are taken already now."""
 REFILL = 0.1
@@ -46,11 +48,13 @@ class Slots:
     free  [moment, count]: so many slots are free from that moment on
     held  holder -> [until, count]: so many are in a worker's hands; past `until` it must be dead
     debt  slots to be dropped as they come back, since the rate was lowered
+    closed  until this moment nothing leaves, since the provider asked for it
     """
 
     free: list[list[float]] = field(default_factory=list)
     held: dict[str, list[list[float]]] = field(default_factory=dict)
     debt: int = 0
+    closed: float = 0.0
 
     def total(self) -> int:
         """All slots there are, wherever they are now, less the debt."""
@@ -63,6 +67,7 @@ class Slots:
         Moments from a clock that has been set back (a reboot) lie too far ahead: they are pulled in.
         """
         window = seconds_per_slot(rate)
+        self.closed = min(self.closed, now + LONGEST_REST)
         for entry in self.free:
             entry[0] = min(entry[0], now + window)
         for holder, rows in list(self.held.items()):
@@ -81,6 +86,8 @@ class Slots:
     def take(self, holder: str, want: int, now: float, until: float) -> list[float]:
         """Up to `want` slots that are free now or soon, as the moments from which each may be used."""
         taken: list[float] = []
+        if now < self.closed:
+            return taken
         for entry in sorted(self.free):
             if len(taken) == want or entry[0] > now + AHEAD:
                 break
@@ -177,6 +184,7 @@ class Pacer:
         self._slots: list[float] = []
         self._returns: list[float] = []
         self._closed_until = 0.0
+        self._tell_closed = False
         self._visits: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -193,8 +201,10 @@ class Pacer:
             self._returns.append(time.monotonic() + seconds_per_slot(self.rate))
 
     def rest(self, seconds: float) -> None:
-        """Let nothing leave for so long, since the provider asked for it."""
-        self._closed_until = max(self._closed_until, time.monotonic() + seconds)
+        """Let nothing leave for so long, on any worker, since the provider asked for it."""
+        until = time.monotonic() + min(seconds, LONGEST_REST)
+        if until > self._closed_until:
+            self._closed_until, self._tell_closed = until, True
 
     def withdraw(self, sender: object) -> None:
         """Let this sender's waiting requests go away without a slot."""
@@ -215,7 +225,6 @@ class Pacer:
 
     async def _acquire(self, sender: object) -> None:
         while True:
-            await _sleep_until(self._closed_until)
             moment = await self._next_slot(sender)
             try:
                 await _sleep_until(moment)
@@ -245,7 +254,7 @@ class Pacer:
             self._returns.append(future.result())
 
     def _hand_out(self) -> None:
-        while self._waiting and self._slots:
+        while self._waiting and self._slots and time.monotonic() >= self._closed_until:
             future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_result(heapq.heappop(self._slots))
@@ -260,15 +269,15 @@ class Pacer:
             elif now - idle_since > IDLE:
                 self._returns.extend(self._slots)
                 self._slots.clear()
-                if not self._returns:
+                if not self._returns and not self._tell_closed:
                     return
             await self._try_visit()
             await asyncio.sleep(REFILL)
 
     async def _try_visit(self) -> None:
         """A store that cannot be reached only makes the requests wait; the worker's ticker reports it."""
-        want = len(self._waiting)
-        if not want and not self._returns:
+        want = len(self._waiting) if time.monotonic() >= self._closed_until else 0
+        if not want and not self._returns and not self._tell_closed:
             return
         try:
             await self._visit(want + self._spare() if want else 0)
@@ -282,18 +291,26 @@ class Pacer:
 
     async def _visit(self, want: int) -> None:
         returns, self._returns = self._returns, []
+        told, self._tell_closed = self._tell_closed, False
+        closed = self._closed_until if told else 0.0
+        before = time.monotonic()
         try:
-            before = time.monotonic()
-            moments, shared_now = await self._run(lambda: self._exchange(returns, before, want))
+            moments, shared_now, closed = await self._run(
+                lambda: self._exchange(returns, before, want, closed)
+            )
         except BaseException:
             self._returns.extend(returns)
+            self._tell_closed = self._tell_closed or told
             raise
         # Measured after the store's clock was read, so a slot is used a little late, never early.
         skew = 0.0 if self._database.dialect == "sqlite" else time.monotonic() - shared_now
+        self._closed_until = max(self._closed_until, closed + skew)
         for moment in moments:
             heapq.heappush(self._slots, moment + skew)
 
-    def _exchange(self, returns: list[float], before: float, want: int) -> tuple[list[float], float]:
+    def _exchange(
+        self, returns: list[float], before: float, want: int, closed: float
+    ) -> tuple[list[float], float, float]:
         with self._database.write() as connection:
             lock(connection, f"pacer {self._name}")
             now = clock(connection)
@@ -302,16 +319,17 @@ class Pacer:
             row = connection.execute(sa.select(pacers.c.state).where(pacers.c.name == self._name)).scalar()
             slots = Slots(**row) if row else Slots()
             slots.adjust(self.rate, now, self._longest_hold)
+            slots.closed = max(slots.closed, closed + skew if closed else 0.0)
             slots.give_back(self._holder, [moment + skew for moment in returns])
             taken = slots.take(self._holder, want, now, now + self._longest_hold)
-            state = {"free": slots.free, "held": slots.held, "debt": slots.debt}
+            state = {"free": slots.free, "held": slots.held, "debt": slots.debt, "closed": slots.closed}
             statement = upsert(connection, pacers).values(name=self._name, state=state)
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["name"], set_={"state": statement.excluded.state}
                 )
             )
-        return taken, now
+        return taken, now, slots.closed
 
 
 async def _sleep_until(moment: float) -> None:

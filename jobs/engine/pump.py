@@ -83,6 +83,7 @@ class Pump:
     blast_id: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     own_pacer: Pacer | None = None
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: asyncio.Queue[_InHand] = field(default_factory=asyncio.Queue)
     _settlements: dict[int, list[Settlement]] = field(default_factory=dict)
     _open: dict[int, int] = field(default_factory=dict)
@@ -110,6 +111,7 @@ class Pump:
             self.end()
             await asyncio.gather(*senders)
             await settler
+            self._over.set()
             await watcher
             if self.own_pacer is not None:
                 await self.own_pacer.close()
@@ -193,6 +195,7 @@ class Pump:
             message_key=self._message_key,
             text=claimed.text,
             keys=claimed.keys,
+            again=claimed.attempts > 1,
         )
 
     def _learn(self, result: Result) -> None:
@@ -270,9 +273,9 @@ class Pump:
         """See the operator's word within LOOK seconds, take over a new rate, and keep the leases alive."""
         lease = self.account.settings.engine.lease_seconds
         renewed = asyncio.get_running_loop().time()
-        while not self.stop.is_set():
+        while not self._over.is_set():
             try:
-                await asyncio.wait_for(self.stop.wait(), LOOK)
+                await asyncio.wait_for(self._over.wait(), LOOK)
                 return
             except TimeoutError:
                 pass

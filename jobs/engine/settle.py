@@ -20,6 +20,8 @@ _PASS_STATUS = {
     "not_installed": "uninstalled",
 }
 
+_MEMBER_STATUS = {"expired": "EXPIRED", "deleted": "DELETED"}
+
 
 def settlement(claimed: Claimed, result: Result, engine: EngineSettings, at: datetime) -> Settlement:
     """How a delivery goes on after this result: an end, or another try and when."""
@@ -61,6 +63,7 @@ def _end(claimed: Claimed, state: str, result: Result, *, shown_text: str | None
         pass_status=_PASS_STATUS.get(result.reason),
         shown_text=shown_text,
         opted_out=result.reason == "opted_out",
+        member_status=_MEMBER_STATUS.get(result.reason),
     )
 
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from jobs.blasts import Ring
 from jobs.engine.breaker import PROBE_SECONDS
 from store import audit, ledger, workers
 from store.database import Database
@@ -27,7 +26,10 @@ SILENT = timedelta(seconds=3)
 
 
 class Ticker(threading.Thread):
-    """Beats the worker's heart, takes back expired leases, finishes and re-rings blasts.
+    """Beats the worker's heart, takes back expired leases, finishes blasts, and joins those with work due.
+
+    It starts this worker's own pump and rings no bell: the queue may be gone, and a bell may be answered
+    by a worker that pumps the blast already.
 
     Work done twice by two tickers harms nothing: each step is one guarded statement.
     """
@@ -38,18 +40,16 @@ class Ticker(threading.Thread):
         settings: Settings,
         worker: str,
         *,
-        ring: Ring,
+        pump: Callable[[int], None],
         pumping: Callable[[], set[int]],
-        queue_is_empty: Callable[[], bool],
         account_works: Callable[[], bool],
     ) -> None:
         super().__init__(name="ticker", daemon=True)
         self._database = database
         self._settings = settings
         self._worker = worker
-        self._ring = ring
+        self._pump = pump
         self._pumping = pumping
-        self._queue_is_empty = queue_is_empty
         self._account_works = account_works
         self._stop_flag = threading.Event()
 
@@ -81,10 +81,9 @@ class Ticker(threading.Thread):
         if returned:
             log.warning("took back %d deliveries whose worker went away", returned)
         self._probe()
-        quiet = [blast_id for blast_id in due if blast_id not in self._pumping()]
-        if quiet and self._queue_is_empty():
-            for blast_id in quiet:
-                self._ring(blast_id)
+        for blast_id in due:
+            if blast_id not in self._pumping():
+                self._pump(blast_id)
 
     def _probe(self) -> None:
         """One held blast's account is looked at, by one worker at a time; if it works, the blast goes on."""
@@ -107,7 +106,7 @@ class Ticker(threading.Thread):
                 connection, actor=self._worker, act="blast.resumed", subject=str(blast_id), details={}, at=at
             )
         log.info("blast %s goes on: the account answers again", blast_id)
-        self._ring(blast_id)
+        self._pump(blast_id)
 
 
 def bury_dead(connection: sa.Connection, account: str, *, at: datetime) -> None:

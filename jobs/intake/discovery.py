@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from jobs.channels import passkit_records as records
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PASSING, PassKitError
-from jobs.channels.passkit_http import Pages
+from jobs.channels.passkit_http import LONGEST_PATIENCE, Pages
 from store.programs import Program, Tier
 
 NO_FLIGHTS = "Flights cannot be listed by PassKit: import boarding records from a file"
@@ -149,7 +149,7 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
         try:
             return await ask()
         except PassKitError as error:
-            if error.kind not in PASSING:
+            if error.kind not in PASSING or (error.retry_after or 0.0) > LONGEST_PATIENCE:
                 raise
             await asyncio.sleep(max(error.retry_after or 0.0, wait))
     return await ask()

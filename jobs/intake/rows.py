@@ -320,6 +320,8 @@ def _text_problem(values: dict[str, Any]) -> str:
                 return f"{_cut(name)} is longer than {LARGEST_FIELD // 1024} KiB"
             if UNKEPT.search(value):
                 return f"{_cut(name)} holds a NUL or half a character"
+        elif isinstance(value, list | dict) and UNKEPT.search(json.dumps(value, ensure_ascii=False)):
+            return f"{_cut(name)} holds a NUL or half a character"
         elif isinstance(value, float) and not math.isfinite(value):
             return f"{_cut(name)} is not a number"
     return ""

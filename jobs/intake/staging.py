@@ -83,12 +83,31 @@ def staging(home: Path) -> Iterator[Staging]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_rejects(source: Path, path: Path) -> None:
+    """Raises UsageError where rejects cannot go: before anything is done for which they would be told.
+
+    Only a file of rejects is written over.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+    if not path.exists():
+        return
+    if path.samefile(source):
+        raise UsageError(f"{path} is the file that was read: write the rejects to another")
+    header = ",".join(Reject._fields)
+    first = ""
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            first = file.readline(len(header) + 1)
+    if (first and not first.startswith(header)) or not path.is_file():
+        raise UsageError(f"{path} is there already and holds no rejects: write them to another file")
+
+
 def write_rejects(source: Path, rejects: Iterable[Reject], path: Path) -> None:
     """Write `line,id,reason` as CSV, in the order of the lines. Never over the file they came from."""
     try:
-        if path.exists() and path.samefile(source):
-            raise UsageError(f"{path} is the file that was read: write the rejects to another")
-        with path.open("w", encoding="utf-8", newline="") as file:
+        check_rejects(source, path)
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(Reject._fields)
             writer.writerows(sorted(rejects))

@@ -13,6 +13,10 @@ HEAD = "0001"
 """The newest revision; kept here so that a store that is current costs one query and no Alembic."""
 
 
+class SchemaForeign(PassbellError):
+    """The database is somebody else's: nothing is added to it."""
+
+
 class SchemaNewer(PassbellError):
     """The store was made by a newer passbell: this one must not touch it."""
 
@@ -46,6 +50,9 @@ def _upgrade(database: Database, connection: sa.Connection) -> None:
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     at = MigrationContext.configure(connection).get_current_revision()
+    # A SQLite file is one program's; a Postgres database may be shared, with a queue for one.
+    if at is None and database.dialect == "sqlite" and sa.inspect(connection).get_table_names():
+        raise SchemaForeign(f"{database} holds tables that are not passbell's: name a store of its own")
     if at is not None and at not in known:
         raise SchemaNewer(
             f"the store {database} is at revision {at}, which this passbell does not know: upgrade passbell"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.engine.pace import AHEAD, LATE, Slots, seconds_per_slot, slots_of
+from jobs.engine.pace import AHEAD, LATE, LONGEST_REST, Slots, seconds_per_slot, slots_of
 
 
 def busiest_window(arrivals: list[float], width: float) -> int:
@@ -116,3 +116,14 @@ def test_a_rate_below_one_a_second_is_one_slot_with_a_longer_window() -> None:
     slots.adjust(0.5, 0, LONGEST_HOLD)
     assert len(slots.take("a", 9, 1, 9)) == 1
     assert seconds_per_slot(0.5) == 2
+
+
+def test_a_rest_that_one_worker_was_asked_for_binds_all_and_ends() -> None:
+    slots = Slots()
+    slots.adjust(10, 0, LONGEST_HOLD)
+    slots.closed = 20
+    assert slots.take("another", 5, 10, 30) == []
+    assert len(slots.take("another", 5, 20, 40)) == 5
+    slots.closed = 1e9
+    slots.adjust(10, 25, LONGEST_HOLD)
+    assert slots.closed <= 25 + LONGEST_REST

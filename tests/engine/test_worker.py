@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from jobs import blasts
 from jobs.intake import imports
 from jobs.rehearsal.world import World
+from store.schema import batches
 from tests.engine.conftest import TEXT, House
 
 pytestmark = pytest.mark.slow
@@ -268,3 +270,34 @@ def test_coupons_tickets_and_boarding_records_are_messaged_by_their_own_routes(
     assert house.stats["changed_passes"] == sum(tally.states["accepted"] for tally in tallies)
     assert house.stats["sins"] == {"opted_out": 0, "not_installed": 0}
     assert tallies[2].verdicts["unproven"] == len(world.boarding)  # nothing was known of them before
+
+
+def test_a_long_retry_after_neither_hides_a_pause_nor_a_sigterm(build: Build) -> None:
+    house = build()
+    blast_id = house.launch()
+    house.faults(throttled=1, retry_after=300)
+    worker = house.start_worker()
+    house.wait("the provider asks to wait", lambda: house.stats["by_status"].get("429", 0) > 0)
+    house.say(blasts.pause, blast_id)
+    house.wait("nothing is in flight", lambda: not house.tally(blast_id).states["sending"], patience=10)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert house.tally(blast_id).states["failed"] == 0
+
+
+def test_a_second_worker_joins_a_running_blast(build: Build) -> None:
+    house = build(passkit__rate_per_second="10")
+    blast_id = house.launch()
+    house.start_worker()
+    house.wait_for_accepted(blast_id, 3)
+    house.start_worker()
+
+    def hands() -> int:
+        with house.database.read() as connection:
+            return len(set(connection.scalars(sa.select(batches.c.worker))))
+
+    house.wait("both have claimed a batch", lambda: hands() == 2)
+    assert house.blast(blast_id).state == "running"
+    house.say(blasts.cancel, blast_id)
+    house.wait("nothing is in flight", lambda: not house.tally(blast_id).states["sending"])
+    house.nothing_lost(blast_id)

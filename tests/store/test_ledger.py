@@ -170,6 +170,24 @@ def test_a_settlement_writes_delivery_batch_pass_and_try(store_url: str) -> None
     database.close()
 
 
+def test_what_was_learnt_of_a_member_is_kept(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database)
+    batch_id, (one, two, _) = claim(database, blast_id)
+    expired = Settlement(one.id, one.pass_id, "skipped", "skipped", reason="expired", member_status="EXPIRED")
+    left = Settlement(two.id, two.pass_id, "skipped", "skipped", reason="opted_out", opted_out=True)
+    settle(database, blast_id, batch_id, [expired, left])
+    with database.read() as connection:
+        learnt = connection.execute(
+            sa.select(members.c.status, members.c.opted_out)
+            .join(passes, passes.c.member_id == members.c.id)
+            .where(passes.c.id.in_([one.pass_id, two.pass_id]))
+            .order_by(passes.c.id)
+        ).all()
+    assert [tuple(row) for row in learnt] == [("EXPIRED", False), ("ENROLLED", True)]
+    database.close()
+
+
 def test_a_lost_lease_is_not_overwritten(store_url: str) -> None:
     database = open_store(store_url)
     blast_id = running(database)

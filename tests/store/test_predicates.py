@@ -306,7 +306,7 @@ def test_missing_values_are_neither_true_nor_false(crowd: Database) -> None:
 def test_a_pass_field_asks_for_any_pass(store_url: str) -> None:
     database = open_store(store_url)
     fill(database, 60)
-    everybody = select(database, "name IS NOT NULL")
+    everybody = select(database, "external_id IS NOT NULL")
     installed, others = (
         select(database, "pass_status = 'installed'"),
         select(database, "pass_status <> 'installed'"),

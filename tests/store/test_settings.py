@@ -53,6 +53,8 @@ def test_without_a_key_it_is_a_rehearsal_and_with_one_live(tmp_path: Path) -> No
         ("passkit = 5\n", "`passkit` is a table"),
         ("[passkit\n", "is not valid TOML: syntax error (at line 1"),
         ("[passkit]\nbase_url = 'pub3'\n", "`passkit.base_url` is wrong: it has to be pub1, pub2 or an"),
+        ("[passkit]\nbase_url = 'http://me:hush@127.0.0.1:9'\n", "without user name and password"),
+        ("[store]\nurl = 'sqlite://'\n", "`store.url` is wrong: it has to name a file"),
         ("[passkit]\nmessage_field = 'latestOffer'\n", "`passkit.message_field` is wrong"),
     ],
 )
@@ -62,6 +64,7 @@ def test_a_wrong_file_is_refused_by_file_key_and_nearest_key(tmp_path: Path, tex
         load(tmp_path)
     assert words in str(refused.value)
     assert str(tmp_path / FILE_NAME) in str(refused.value)
+    assert "hush" not in str(refused.value)
 
 
 def test_a_wrong_variable_is_named_as_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

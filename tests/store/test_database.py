@@ -1,0 +1,67 @@
+"""The store leaves alone what is not its own, and tells no password."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from store.database import Database, StoreUnavailable
+from store.errors import PassbellError
+from store.migrations import SchemaForeign, migrate
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_store_is_for_its_owner_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'passbell.db'}")
+    migrate(database)
+    assert mode(tmp_path / "passbell.db") == 0o600
+    database.close()
+
+
+def test_another_programs_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE users (id INTEGER)")
+    other.commit()
+    path.chmod(0o644)
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(SchemaForeign, match="tables that are not passbell's"):
+        migrate(database)
+    database.close()
+    assert [row[0] for row in other.execute("SELECT name FROM sqlite_master")] == ["users"]
+    other.close()
+    assert mode(path) == 0o644
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("not a database, but long enough to be looked at as one " * 20)
+    path.chmod(0o644)
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(StoreUnavailable, match="file is not a database"):
+        migrate(database)
+    database.close()
+    assert mode(path) == 0o644
+
+
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(PassbellError, match="it is a folder"):
+        Database(f"sqlite:///{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hush@127.0.0.1:1/x", "postgresql://me@127.0.0.1:1/x?password=hush"]
+)
+def test_a_password_is_never_told(url: str) -> None:
+    database = Database(url)
+    with pytest.raises(StoreUnavailable) as refused, database.read():
+        pass
+    assert "hush" not in f"{refused.value} {database}"
+    assert "127.0.0.1" in str(refused.value)
+    database.close()
