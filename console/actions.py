@@ -82,7 +82,11 @@ ACTIONS = (
         footer=False,
     ),
     Action(
-        "app.leave", "q", "Quit", "app", meaning="Leave; asks first while a blast depends on this console"
+        "app.leave",
+        "q,ctrl+q",
+        "Quit",
+        "app",
+        meaning="Leave; asks first while a blast depends on this console",
     ),
     Action("table.cursor_up", "up,k", "Up", "table", meaning="One row up", footer=False),
     Action("table.cursor_down", "down,j", "Down", "table", meaning="One row down", footer=False),
@@ -118,7 +122,14 @@ ACTIONS = (
     Action("blast.resume", "r", "Resume", "blast", danger=True, meaning="Go on after a pause or a hold"),
     Action("blast.cancel", "x", "Cancel", "blast", danger=True, meaning="End the blast for good"),
     Action("blast.retry", "t", "Retry", "blast", danger=True, meaning="Try failed deliveries again"),
-    Action("blast.rate", "e", "Rate", "blast", meaning="Change how many requests a second it may make"),
+    Action(
+        "blast.rate",
+        "e",
+        "Rate",
+        "blast",
+        meaning="Change how many requests a second it may make",
+        footer=False,
+    ),
     Action(
         "blast.launch", "l", "Launch", "blast", danger=True, meaning="Launch a planned blast, after asking"
     ),
@@ -130,8 +141,22 @@ ACTIONS = (
         meaning="Its batches, those with failures first",
         footer=False,
     ),
-    Action("blast.deliveries", "d", "Deliveries", "blast", meaning="Its deliveries, one for each pass"),
-    Action("blast.filter", "slash", "Filter", "blast", meaning="Show deliveries of one state or reason"),
+    Action(
+        "blast.deliveries",
+        "d",
+        "Deliveries",
+        "blast",
+        meaning="Its deliveries, one for each pass",
+        footer=False,
+    ),
+    Action(
+        "blast.filter",
+        "slash",
+        "Filter",
+        "blast",
+        meaning="Show deliveries of one state or reason",
+        footer=False,
+    ),
     Action("blast.back", "escape", "Back", "blast", meaning="Back to the blasts"),
     Action("delivery.close", "escape,q", "Close", "delivery", meaning="Back to the deliveries"),
     Action("audit.verify", "v", "Verify", "audit", meaning="Check that no entry was changed or taken out"),

@@ -179,9 +179,18 @@ class Console(App[None]):
 
     def action_leave(self) -> None:
         """Leave the console; ask first while a blast depends on its worker."""
-        self._leave()
+        if not any(worker.group == "leave" and not worker.is_finished for worker in self.workers):
+            self._leave()
 
-    @work(group="leave", exclusive=True)
+    async def action_quit(self) -> None:
+        """Textual's own ctrl+q, which works in fields and over questions too: it leaves as `q` does."""
+        self.action_leave()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+c copies in fields; whoever means to leave by it is told the key for that."""
+        self.notify("Press ctrl+q to leave the console.", markup=False)
+
+    @work(group="leave")
     async def _leave(self) -> None:
         from console.screens.ask import Ask
         from store import ledger

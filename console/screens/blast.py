@@ -110,7 +110,7 @@ class BlastScreen(ConsoleScreen):
     def _name_section(self) -> None:
         """Say which list it is, and how to get to the other."""
         if self.query_one(ContentSwitcher).current == "batches":
-            told = ("Batches", "  those with failures first; Enter shows one's deliveries")
+            told = ("Batches", "  those with failures first; Enter shows one's deliveries, d all")
         else:
             told = (f"Deliveries: {inert(self.slice.words, 80)}", "  Enter shows one, / others, b batches")
         self.query_one("#section", Static).update(Content.assemble((told[0], "bold"), (told[1], "$quiet")))

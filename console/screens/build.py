@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +49,22 @@ HINTS = {
     ),
     "file": "Any spelling of the id's column will do. Members are kept as the file names them.",
 }
-NOBODY = "Nobody yet."
+NOBODY = {
+    "all": "Nobody yet.",
+    "where": "Nobody yet: write a condition.",
+    "file": "Nobody yet: name a file and press Enter.",
+}
+WRONG = "Nobody: what is wrong is said above."
 REJECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Who is meant, as it stands in the fields."""
+
+    program_id: str | None
+    way: str
+    words: str
 
 
 class BuildScreen(ConsoleScreen):
@@ -64,6 +79,8 @@ class BuildScreen(ConsoleScreen):
         super().__init__()
         self._program_id = program_id
         self._chosen: Selection | None = None
+        self._answered: Fields | None = None
+        """The fields that `_chosen`, or what is said to be wrong, is the answer to."""
         self._typing: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -87,7 +104,7 @@ class BuildScreen(ConsoleScreen):
                     placeholder="a name to save it under",
                 )
             yield Static(HINTS["all"], id="hint", markup=False)
-        yield VirtualTable(MEMBER_COLUMNS, id="members", empty=NOBODY)
+        yield VirtualTable(MEMBER_COLUMNS, id="members", empty=NOBODY["all"])
 
     def on_mount(self) -> None:
         """Read which programs there are."""
@@ -113,12 +130,13 @@ class BuildScreen(ConsoleScreen):
         return str(self.query_one("#way", Select).value)
 
     @property
-    def _words(self) -> str:
-        return self.query_one("#words", Input).value.strip()
+    def _fields(self) -> Fields:
+        program, way = self.query_one("#program", Select), self._way
+        words = "" if way == "all" else self.query_one("#words", Input).value.strip()
+        return Fields(None if program.is_blank() else str(program.value), way, words)
 
     @on(Select.Changed, "#program")
-    def _program_chosen(self, event: Select.Changed) -> None:
-        self._program_id = None if event.select.is_blank() else str(event.value)
+    def _program_chosen(self) -> None:
         self._ask()
 
     @on(Select.Changed, "#way")
@@ -135,46 +153,55 @@ class BuildScreen(ConsoleScreen):
 
     @on(Input.Changed, "#words")
     def _typed(self) -> None:
-        if self._typing is not None:
-            self._typing.stop()
+        if self._way == "all":  # the field was cleared, and nobody is asked for words
+            return
+        self._forget()
         if self._way == "where":
             self._typing = self.set_timer(DEBOUNCE, self._ask)
         else:
-            self._nobody()
+            self._show_nobody(NOBODY[self._way])
 
     @on(Input.Submitted, "#words")
     def _entered(self) -> None:
-        if self._way == "file" and self._program_id is not None and self._words:
+        fields = self._fields
+        if fields.way == "file" and fields.program_id is not None and fields.words:
+            self._forget()
             self.query_one("#hint", Static).update("Reading the file …")
-            self._read_file(self._program_id, Path(self._words).expanduser())
-        elif self._way == "where":
+            self._read_file(fields, fields.program_id, Path(fields.words).expanduser())
+        elif fields.way == "where":
             self.query_one("#name").focus()
 
     def _ask(self) -> None:
         """Find out who is meant."""
-        self._nobody()
-        if self._program_id is None or self._way == "file" or (self._way == "where" and not self._words):
+        self._forget()
+        fields = self._fields
+        if fields.program_id is None or fields.way == "file" or (fields.way == "where" and not fields.words):
+            self._show_nobody(NOBODY[fields.way])
             return
-        chosen = Selection("all") if self._way == "all" else Selection("where", self._words)
-        self._show_chosen(self._program_id, chosen)
+        chosen = Selection("all") if fields.way == "all" else Selection("where", fields.words)
+        self._find_out(fields, fields.program_id, chosen)
 
     @work(group="ask", exclusive=True)
-    async def _show_chosen(self, program_id: str, chosen: Selection) -> None:
-        await self._show(program_id, chosen)
+    async def _find_out(self, fields: Fields, program_id: str, chosen: Selection) -> None:
+        await self._show(fields, program_id, chosen)
 
-    async def _show(self, program_id: str, chosen: Selection) -> None:
+    async def _show(self, fields: Fields, program_id: str, chosen: Selection) -> bool:
+        """Show who is meant, unless that is wrong or the fields have changed since."""
         source = MemberSource(self.app, program_id, chosen)
         try:
             await source.check()
         except PassbellError as error:
-            self._trouble(str(error))
-            return
-        self._chosen = chosen
+            self._show_wrong(fields, error)
+            return False
+        if fields != self._fields:
+            return False
+        self._chosen, self._answered = chosen, fields
         self._hint()
         self.query_one("#members", VirtualTable).show(source)
+        return True
 
     @work(group="ask", exclusive=True)
-    async def _read_file(self, program_id: str, path: Path) -> None:
+    async def _read_file(self, fields: Fields, program_id: str, path: Path) -> None:
         import asyncio
 
         from jobs.intake.files import match_ids
@@ -185,15 +212,28 @@ class BuildScreen(ConsoleScreen):
                 match_ids, desk.database, program_id, path, home=desk.settings.home
             )
         except PassbellError as error:
-            self._trouble(str(error))
+            self._show_wrong(fields, error)
             return
-        await self._show(program_id, Selection("file", path.name, report.member_ids))
-        self.query_one("#hint", Static).update(report_in_words(report))
+        if await self._show(fields, program_id, Selection("file", path.name, report.member_ids)):
+            self.query_one("#hint", Static).update(report_in_words(report))
 
-    def _nobody(self) -> None:
-        self._chosen = None
+    def _show_wrong(self, fields: Fields, error: PassbellError) -> None:
+        if fields == self._fields:
+            self._answered = fields
+            self._show_nobody(WRONG)
+            self._trouble(str(error))
+
+    def _forget(self) -> None:
+        """The fields have changed: what was found, and what is still being looked for, no longer counts."""
+        if self._typing is not None:
+            self._typing.stop()
+        self.workers.cancel_group(self, "ask")
+        self._chosen = self._answered = None
         self.query_one("#members").border_title = None
         self._hint()
+
+    def _show_nobody(self, reason: str) -> None:
+        self.query_one("#members", VirtualTable).show_nothing(reason)
 
     def _hint(self) -> None:
         hint = self.query_one("#hint", Static)
@@ -218,11 +258,14 @@ class BuildScreen(ConsoleScreen):
 
     def action_save(self) -> None:
         """Save it; ask before it takes another's place."""
-        if self._chosen is None or self._program_id is None:
+        fields, name = self._fields, self.query_one("#name", Input).value
+        waiting = fields != self._answered
+        if fields.way == "where" and fields.words and waiting:
+            self._trouble("This condition is still being counted: save it once its members are shown.")
+        elif self._chosen is None or fields.program_id is None or waiting:
             self._trouble("Say who is meant first: there is nobody to save yet.")
-            return
-        name = self.query_one("#name", Input).value
-        self._save(self._program_id, name, self._chosen)
+        else:
+            self._save(fields.program_id, name, self._chosen)
 
     @work(group="save", exclusive=True)
     async def _save(self, program_id: str, name: str, chosen: Selection) -> None:

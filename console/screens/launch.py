@@ -51,8 +51,15 @@ class LaunchScreen(ModalScreen[bool]):
                 yield Static(self._figures(), id="figures", markup=False)
             if self.must_type:
                 with Horizontal(id="check"):
-                    yield Static(Content(f"Type {self.count:,} to make sure:"), id="type")
-                    yield Input(id="typed", restrict=r"[0-9., ]*", max_length=14, compact=True)
+                    count = f"{self.count:,}"
+                    yield Static(Content(f"Type {count} to make sure (shift+tab to the field):"), id="type")
+                    yield Input(
+                        id="typed",
+                        restrict=r"[0-9., ]*",
+                        max_length=14,
+                        placeholder="_" * len(count),
+                        compact=True,
+                    )
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(
@@ -61,6 +68,10 @@ class LaunchScreen(ModalScreen[bool]):
                     variant="error" if settings.live else "primary",
                     disabled=self.must_type or not self.count,
                 )
+
+    def on_mount(self) -> None:
+        """Take toasts away: they would cover the buttons."""
+        self.app.clear_notifications()
 
     @property
     def must_type(self) -> bool:

@@ -207,12 +207,21 @@ class ProgramsScreen(ConsoleScreen):
         except PassbellError as error:
             trouble.update(inert_lines(str(error)))
             trouble.display = True
+            self._say_no_count()
             return
         trouble.display = False
         self._members.show(source, empty=NO_MATCH if wanted.strip() else NO_MEMBERS)
 
+    def _say_no_count(self) -> None:
+        """The rows are not what the filter says: neither a count nor a reason for none would be true."""
+        self.query_one("#right").border_title = None
+        self._members.empty = " "
+        self._members.refresh()
+
     @on(VirtualTable.Counted, "#members")
     def _counted(self, event: VirtualTable.Counted) -> None:
+        if self.query_one("#trouble").display:
+            return
         found = self._source.find(self.program_id or "")
         total = found[1].members if found else 0
         shown = f"{event.count:,} members"

@@ -103,7 +103,8 @@ class Progress(Static):
         self.update(Content("\n").join(lines))
 
     def _bar(self, now_: Standing) -> Content:
-        to_send = now_.done + now_.tally.open
+        never_sent = now_.tally.skipped_by_reason.get("cancelled", 0)
+        to_send = now_.done + now_.tally.open + never_sent
         share = now_.done / to_send if to_send else 0.0
         told = f" {int(share * 100)}%  {now_.done:,} of {to_send:,}"
         if now_.blast.state == "running" and self._pace.per_second:

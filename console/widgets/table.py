@@ -142,6 +142,13 @@ class VirtualTable(ScrollView, can_focus=True):
         self._wanted.clear()
         self._begin(source)
 
+    def show_nothing(self, reason: str) -> None:
+        """Show no rows, and why there are none."""
+        self._source, self.empty = None, reason
+        self.workers.cancel_group(self, "begin")
+        self._take(0, {})
+        self._tell()
+
     def refresh_rows(self) -> None:
         """Ask again for what is visible; cursor and scroll stay with the row they are on."""
         if self._source is None:

@@ -31,6 +31,10 @@ NAMED = 20
 Json = dict[str, Any]
 
 
+LOOKS_WHEN_SHORT = 2
+"""So often a list that ended before PassKit's own count is asked to go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far one program is.
@@ -160,6 +164,9 @@ class _Run:
             self._total = await patiently(lambda: self._kind.count(self._program.id))
             self._tell("members", self._offset, self._total)
             await self._read_holders()
+            for _ in range(LOOKS_WHEN_SHORT):
+                if self._offset < self._total:  # an empty answer, which ends a list, may have come too early
+                    await self._read_holders()
             await self._look_for_missing()
         except PassKitError as error:
             raise SyncBroken(
@@ -167,6 +174,11 @@ class _Run:
                 f"{max(self._total, self._offset):,}: {error}; run it again to go on from there"
             ) from error
         await asyncio.to_thread(self._finish, actor)
+        if self._offset < self._total:
+            self.notes.append(
+                f"{self._program.name}: PassKit counts {self._total:,} and listed {self._offset:,}: "
+                "some may be missing here, so run the sync again"
+            )
         return self._report
 
     async def _read_tiers(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from textual.widgets import Input, Select, Static
 
 from console.app import Console
 from console.desk import Desk
+from console.screens import build as build_screen
 from console.screens.ask import Ask
 from console.screens.audiences import AudiencesScreen
 from console.screens.build import BuildScreen
+from jobs.intake import files
 from store import audiences
 from store.audiences import Audience, Selection
 from tests.console.hands import rows, settled, shown, text_of, typed
@@ -134,7 +137,10 @@ async def test_what_is_wrong_is_said_and_cannot_be_saved(
     async with app.run_test(size=(110, 30)) as pilot:
         await build(pilot)
         await choose(pilot, way, words)
-        assert sentence in text_of(pilot)
+        text = text_of(pilot)
+        assert sentence in text
+        assert "Nobody: what is wrong is said above." in text
+        assert rows(pilot, "#members") == []
         await name(pilot, "wrong")
         assert "there is nobody to save yet" in text_of(pilot)
         await pilot.press("escape")
@@ -147,7 +153,10 @@ async def test_an_empty_condition_selects_nobody(desk: Desk, console: MakeConsol
     app = console(desk)
     async with app.run_test(size=(110, 30)) as pilot:
         await build(pilot)
+        assert rows(pilot, "#members")
         await choose(pilot, "where", "   ")
+        assert rows(pilot, "#members") == []
+        assert "Nobody yet: write a condition." in text_of(pilot)
         await name(pilot, "nobody")
         assert "there is nobody to save yet" in text_of(pilot)
     assert "nobody" not in saved(desk)
@@ -164,6 +173,70 @@ async def test_a_condition_that_changed_after_it_was_counted_is_not_saved_as_it_
         await name(pilot, "half")
         assert isinstance(app.screen, BuildScreen)
     assert "half" not in saved(desk)
+
+
+async def test_a_condition_still_being_counted_is_not_saved_as_the_one_before(
+    desk: Desk, console: MakeConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = console(desk)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await build(pilot)
+        await choose(pilot, "where", "points > 5")
+        await typed(pilot, "rich")
+        monkeypatch.setattr(build_screen, "DEBOUNCE", 600)
+        await pilot.press("shift+tab", "end", "0", "0", "0", "ctrl+s")
+        await settled(pilot)
+        assert isinstance(app.screen, BuildScreen)
+        assert "still being counted" in text_of(pilot)
+        assert "rich" not in saved(desk)
+        monkeypatch.setattr(build_screen, "DEBOUNCE", 0.001)
+        await pilot.press("backspace")
+        await settled(pilot)
+        await pilot.press("ctrl+s")
+        await settled(pilot)
+    assert saved(desk)["rich"].expression == "points > 500"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("#program", COUPONS), ("#way", "all"), ("#words", "other.csv")]
+)
+async def test_a_file_that_was_being_read_is_dropped_once_the_form_has_changed(
+    desk: Desk,
+    console: MakeConsole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+    value: str,
+) -> None:
+    file, go_on = tmp_path / "invited.csv", Event()
+    file.write_text("id\nM-0001\n")
+    match_ids = files.match_ids
+
+    def slowly(*arguments: Any, **more: Any) -> files.IdReport:
+        assert go_on.wait(20)
+        return match_ids(*arguments, **more)
+
+    monkeypatch.setattr(files, "match_ids", slowly)
+    app = console(desk)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await build(pilot)
+        app.screen.query_one("#way", Select).value = "file"
+        await settled(pilot)
+        app.screen.query_one("#words").focus()
+        await typed(pilot, f"{file}\n")
+        assert "Reading the file" in text_of(pilot)
+        if field == "#words":
+            app.screen.query_one(field, Input).value = value
+        else:
+            app.screen.query_one(field, Select).value = value
+        await pilot.pause()
+        go_on.set()
+        await settled(pilot)
+        assert "ids in column" not in text_of(pilot)
+        await name(pilot, "late")
+        assert isinstance(app.screen, AudiencesScreen) == (value == "all")
+    kept = {**saved(desk), **saved(desk, COUPONS)}
+    assert [one.kind for one in kept.values()].count("file") == 0
 
 
 async def test_a_name_in_use_is_replaced_only_after_asking(desk: Desk, console: MakeConsole) -> None:

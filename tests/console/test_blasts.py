@@ -24,7 +24,7 @@ from store import audit, ledger
 from store.ledger import Blast
 from store.schema import blasts as blasts_table
 from store.schema import deliveries as deliveries_table
-from tests.console.hands import settled
+from tests.console.hands import settled, shown
 from tests.console.seed import HOSTILE, Clock, send
 from tests.console.steps import press, said
 
@@ -333,6 +333,27 @@ async def test_hostile_texts_names_and_reasons_do_nothing_but_show(
         await press(pilot, "escape", "escape", "escape")
         assert isinstance(app.screen, BlastsScreen)
         assert app.is_running
+
+
+async def test_a_cancelled_blast_counts_those_that_never_got_it(desk: Desk, console: Make) -> None:
+    with desk.database.read() as connection:
+        tally = ledger.tally(connection, CANCELLED)
+    done, never = tally.states["accepted"] + tally.states["failed"], tally.skipped_by_reason["cancelled"]
+    assert never
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await open_blast(pilot, CANCELLED)
+        assert f"{done:,} of {done + never:,}" in said(pilot, "Progress")
+        assert "100%" not in said(pilot, "Progress")
+
+
+@pytest.mark.parametrize("blast_id", range(1, 7))
+async def test_the_footer_always_names_help_and_quit(desk: Desk, console: Make, blast_id: int) -> None:
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_blast(pilot, blast_id)
+        footer = shown(pilot)[-1]
+        assert all(words in footer for words in ("esc Back", "? Help", "q Quit"))
 
 
 def test_a_bar_is_full_only_when_all_is_done() -> None:

@@ -16,7 +16,7 @@ from console.screens.blast import BlastScreen
 from console.screens.compose import ComposeScreen
 from console.screens.launch import LaunchScreen
 from store import audiences, audit, ledger
-from tests.console.hands import settled
+from tests.console.hands import settled, text_of
 from tests.console.seed import CAFE, HOSTILE
 from tests.console.steps import press, said
 
@@ -185,6 +185,7 @@ async def test_a_large_count_has_to_be_typed(desk: Desk, console: Make) -> None:
         await press(pilot, "ctrl+r")
         launch = app.screen.query_one("#launch", Button)
         assert launch.disabled
+        assert "Type 158 to make sure (shift+tab to the field):  ___ " in text_of(pilot)
         await press(pilot, "shift+tab", "1", "5", "7")
         assert launch.disabled
         await press(pilot, "enter", "enter")
@@ -201,6 +202,18 @@ async def test_a_large_count_has_to_be_typed(desk: Desk, console: Make) -> None:
     with desk.database.read() as connection:
         (newest, *_) = audit.page(connection, limit=1)
     assert (newest.act, newest.subject, newest.details["expect"]) == ("blast.launch", "7", 158)
+
+
+async def test_no_toast_covers_the_question(desk: Desk, console: Make) -> None:
+    app = console(desk)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await write(pilot, "Two cakes for one")
+        app.notify("The sync is done.", timeout=600)
+        await settled(pilot)
+        assert "The sync is done." in text_of(pilot)
+        await press(pilot, "ctrl+r")
+        assert isinstance(app.screen, LaunchScreen)
+        assert "The sync is done." not in text_of(pilot)
 
 
 async def test_a_small_one_needs_the_button_and_the_text_is_gone_after_it(desk: Desk, console: Make) -> None:

@@ -85,6 +85,18 @@ async def test_a_wrong_condition_shows_its_place_and_leaves_the_rows(
         assert "there is no field pionts; did you mean points?" in text
         assert "^^^^^^" in text
         assert rows(pilot, "#members") == before
+        assert app.screen.query_one("#right").border_title is None
+        app.screen.query_one("#filter", Input).value = "[/foo]nobody"
+        await pilot.press("slash", "enter")
+        await settled(pilot)
+        assert "No member matches." in text_of(pilot)
+        app.screen.query_one("#filter", Input).value = "where pionts > 5"
+        await pilot.press("slash", "enter")
+        await settled(pilot)
+        assert "No member matches." not in text_of(pilot)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert "300 members" in text_of(pilot)
 
 
 async def test_nobody_matches_says_what_to_do(desk: Desk, console: MakeConsole) -> None:

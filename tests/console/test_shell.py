@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -180,12 +184,15 @@ class Child:
         """Not ended yet."""
 
 
-async def test_q_asks_while_our_worker_sends(desk: Desk, console: MakeConsole) -> None:
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_leaving_asks_while_our_worker_sends(desk: Desk, console: MakeConsole, key: str) -> None:
     app = console(desk)
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
         app._child = Child()  # type: ignore[assignment]
-        await pilot.press("q")
+        await pilot.press(key)
+        await settled(pilot)
+        await pilot.press(key)  # asked once, however often it is pressed
         await settled(pilot)
         assert isinstance(app.screen, Ask)
         assert "Blast 5 is sent by this console's worker" in " ".join(text_of(pilot).split())
@@ -193,11 +200,41 @@ async def test_q_asks_while_our_worker_sends(desk: Desk, console: MakeConsole) -
         await settled(pilot)
         assert app.is_running
         assert not isinstance(app.screen, Ask)
-        await pilot.press("q")
+        await pilot.press(key)
         await settled(pilot)
         await pilot.press("tab", "enter")
         await settled(pilot)
     assert app.return_code == 0
+
+
+async def test_ctrl_c_says_how_to_leave(desk: Desk, console: MakeConsole) -> None:
+    app = console(desk)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+c")
+        await settled(pilot)
+        assert app.is_running
+        assert "Press ctrl+q to leave the console." in text_of(pilot)
+
+
+def test_without_a_terminal_on_stderr_nothing_is_drawn(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        code = "from console.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--home", str(tmp_path)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 2
+    assert "the console needs a terminal" in done.stderr
 
 
 async def test_a_question_shows_hostile_text_and_its_focus_is_on_no(desk: Desk, console: MakeConsole) -> None:

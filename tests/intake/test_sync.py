@@ -287,3 +287,19 @@ async def test_a_passing_fault_on_one_record_is_lived_through(database: Database
     script = Tiny([member(1)], {})
     script.before = once
     assert (await run(database, script, tmp_path)).programs[0].gone == 1
+
+
+async def test_a_list_that_ends_too_early_is_asked_to_go_on(database: Database, tmp_path: Path) -> None:
+    empty = iter([answer(b"")])
+    script = Tiny([member(n) for n in range(1, 6)])
+    script.before = lambda request: next(empty, None) if "/member/list/" in request.path else None
+    report = await run(database, script, tmp_path)
+    assert report.programs[0].read == 5
+    assert report.notes == [NO_FLIGHTS]
+
+
+async def test_a_list_that_stays_short_of_the_count_is_told(database: Database, tmp_path: Path) -> None:
+    script = Tiny([member(n) for n in range(1, 4)])
+    script.before = lambda request: answer({"total": 9}) if "/count/" in request.path else None
+    report = await run(database, script, tmp_path)
+    assert "PassKit counts 9 and listed 3" in report.notes[0]
