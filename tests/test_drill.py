@@ -22,12 +22,12 @@ def test_a_drill_loses_nothing_and_alerts_nobody_twice(
     if engines != "sqlite":
         named["store_url"] = request.getfixturevalue("postgres_url")
         named["queue_url"] = request.getfixturevalue("valkey_url")
-    *moments, report = drill(passes=400, kills=2, workers=2, seed=3, **named)
+    *moments, report = drill(passes=200, kills=2, workers=2, seed=3, **named)
     assert isinstance(report, Report)
     assert all(isinstance(moment, Moment) for moment in moments)
     assert (report.lost, report.alerted_twice, report.kills) == (0, 0, 2)
     assert report.ok
-    assert report.planned == 400 == report.accepted + report.failed + report.skipped
+    assert report.planned == 200 == report.accepted + report.failed + report.skipped
     assert "PASSBELL_HOME" in os.environ
 
 

@@ -21,6 +21,8 @@ from tests.engine.conftest import TEXT, House
 
 pytestmark = pytest.mark.slow
 Build = Callable[..., House]
+one_store = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""For what no database has a part in; whatever a crash or a second worker touches runs on both."""
 
 
 def quiet(_: int) -> None:
@@ -78,6 +80,7 @@ def test_sigterm_settles_what_is_in_flight_and_gives_back_the_rest(build: Build)
     assert house.stats["changed_passes"] == tally.states["accepted"]
 
 
+@one_store
 def test_a_worker_whose_console_is_gone_ends_in_order(build: Build) -> None:
     house = build()
     house.faults(latency_ms=30)
@@ -107,6 +110,7 @@ def test_pause_stops_requests_within_a_second_and_resume_skips_and_repeats_nothi
     assert house.stats["duplicate_writes"] == 0
 
 
+@one_store
 def test_cancel_in_mid_blast_keeps_the_sum(build: Build) -> None:
     house = build(passkit__rate_per_second="60")
     blast_id = house.launch()
@@ -118,6 +122,7 @@ def test_cancel_in_mid_blast_keeps_the_sum(build: Build) -> None:
     assert tally.skipped_by_reason["cancelled"] > 0
 
 
+@one_store
 def test_a_blasts_own_rate_takes_effect_while_it_runs(build: Build) -> None:
     house = build(passkit__rate_per_second="40")
     blast_id = house.launch()
@@ -153,6 +158,7 @@ def test_an_account_that_fails_as_a_whole_holds_the_blast_until_it_works_again(
     assert house.nothing_lost(blast_id).states["failed"] == 0
 
 
+@one_store
 def test_under_the_wrong_region_the_blast_stops_and_asks(build: Build) -> None:
     house = build()
     blast_id = house.launch()
@@ -172,6 +178,7 @@ def test_under_the_wrong_region_the_blast_stops_and_asks(build: Build) -> None:
     assert house.nothing_lost(blast_id).states["failed"] == 0
 
 
+@one_store
 def test_tries_are_bounded_and_a_retry_takes_up_the_failed_ones(build: Build) -> None:
     house = build(engine__max_attempts="2")
     blast_id = house.launch()
@@ -186,6 +193,7 @@ def test_tries_are_bounded_and_a_retry_takes_up_the_failed_ones(build: Build) ->
     assert house.nothing_lost(blast_id).states["failed"] == 0
 
 
+@one_store
 def test_a_member_who_opted_out_after_the_plan_is_not_messaged(build: Build) -> None:
     house = build()
     blast_id = house.launch()
@@ -206,6 +214,7 @@ def test_a_member_who_opted_out_after_the_plan_is_not_messaged(build: Build) -> 
     assert house.nothing_lost(blast_id).skipped_by_reason["opted_out"] == before + 1
 
 
+@one_store
 def test_the_same_text_again_is_known_to_be_silent_and_another_one_alerts(build: Build) -> None:
     house = build()
     first = house.launch()
@@ -237,6 +246,7 @@ def test_each_member_gets_a_text_of_their_own(build: Build) -> None:
     assert not any("{" in row.text for row in rows)
 
 
+@one_store
 def test_coupons_tickets_and_boarding_records_are_messaged_by_their_own_routes(
     build: Build, tmp_path: Path
 ) -> None:
@@ -272,6 +282,7 @@ def test_coupons_tickets_and_boarding_records_are_messaged_by_their_own_routes(
     assert tallies[2].verdicts["unproven"] == len(world.boarding)  # nothing was known of them before
 
 
+@one_store
 def test_a_long_retry_after_neither_hides_a_pause_nor_a_sigterm(build: Build) -> None:
     house = build()
     blast_id = house.launch()
