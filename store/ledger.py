@@ -301,24 +301,12 @@ def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list
     return list(connection.scalars(query.order_by(blasts.c.id)))
 
 
-def probe_is_due(connection: sa.Connection, account: str, *, at: datetime) -> bool:
-    """Whether some held blast waits for a look at its account."""
-    query = sa.select(blasts.c.id).where(
-        blasts.c.account == account, blasts.c.state == "held", blasts.c.probe_at <= at
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def take_probe(connection: sa.Connection, account: str, *, at: datetime, next_at: datetime) -> int | None:
     """A held blast whose account is to be looked at now, if any; nobody else takes it until `next_at`."""
-    due = sa.select(sa.func.min(blasts.c.id)).where(
-        blasts.c.account == account, blasts.c.state == "held", blasts.c.probe_at <= at
-    )
-    blast_id: int | None = connection.execute(due).scalar()
-    taken = blasts.update().where(blasts.c.id == blast_id, blasts.c.state == "held", blasts.c.probe_at <= at)
-    if blast_id is None or not connection.execute(taken.values(probe_at=next_at)).rowcount:
-        return None
-    return blast_id
+    due = sa.and_(blasts.c.account == account, blasts.c.state == "held", blasts.c.probe_at <= at)
+    blast_id: int | None = connection.execute(sa.select(sa.func.min(blasts.c.id)).where(due)).scalar()
+    taken = blasts.update().where(blasts.c.id == blast_id, due).values(probe_at=next_at)
+    return blast_id if blast_id is not None and connection.execute(taken).rowcount else None
 
 
 def running_blasts(connection: sa.Connection, account: str) -> list[int]:

@@ -78,24 +78,19 @@ class Ticker(threading.Thread):
             for blast_id in ledger.running_blasts(connection, account):
                 ledger.finish_if_done(connection, blast_id, at=at)
             due = ledger.due_blasts(connection, account, at=at)
+            next_at = at + timedelta(seconds=PROBE_SECONDS)
+            held = ledger.take_probe(connection, account, at=at, next_at=next_at)
         if returned:
             log.warning("took back %d deliveries whose worker went away", returned)
-        self._probe()
         for blast_id in due:
             if blast_id not in self._pumping():
                 self._pump(blast_id)
+        if held is not None:
+            self._probe(held)
 
-    def _probe(self) -> None:
-        """One held blast's account is looked at, by one worker at a time; if it works, the blast goes on."""
-        at = now()
-        account = self._settings.account
-        next_at = at + timedelta(seconds=PROBE_SECONDS)
-        with self._database.read() as connection:
-            if not ledger.probe_is_due(connection, account, at=at):
-                return
-        with self._database.write() as connection:
-            blast_id = ledger.take_probe(connection, account, at=at, next_at=next_at)
-        if blast_id is None or not self._account_works():
+    def _probe(self, blast_id: int) -> None:
+        """Look at the account of a held blast; if it works, the blast goes on."""
+        if not self._account_works():
             return
         at = now()
         with self._database.write() as connection:
