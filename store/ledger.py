@@ -3,7 +3,8 @@
 Delivery: pending -> sending -> accepted | failed | skipped | pending (to be tried again, with due_at);
 pending -> skipped on cancel; failed -> pending on an operator's retry. accepted, skipped and held_out
 never leave. Blast: see STEPS. A plan writes the first states (store/plans.py), a settlement the last ones
-(store/settlements.py); all others are here, and nothing else writes a state.
+(store/settlements.py), a schedule's moment starts or misses one (store/schedules.py); all others are here,
+and nothing else writes a state.
 
 planned = pending + sending + accepted + failed + skipped + held_out, always.
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.database import lock
+from store.database import among, lock
 from store.errors import Refused, UsageError
 from store.schema import batches, blasts, deliveries, members, passes, programs
 from store.times import rfc3339
@@ -31,7 +32,7 @@ VERDICTS = ("alert", "silent", "nothing", "unproven")
 STEPS: Mapping[str, frozenset[str]] = {
     "planned": frozenset({"scheduled", "running", "cancelled"}),
     "scheduled": frozenset({"running", "missed", "cancelled"}),
-    "missed": frozenset({"running", "cancelled"}),
+    "missed": frozenset({"running", "scheduled", "cancelled"}),
     "running": frozenset({"paused", "held", "finished", "cancelled"}),
     "paused": frozenset({"running", "cancelled"}),
     "held": frozenset({"running", "paused", "cancelled"}),
@@ -43,7 +44,7 @@ STEPS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Blast:
-    """One message to one audience."""
+    """One message to one audience; what each column means stands in store/schema.py."""
 
     id: int
     account: str
@@ -56,10 +57,24 @@ class Blast:
     hold_reason: str | None
     probe_at: datetime | None
     rate_per_second: float | None
+    concurrency: int | None
+    urgent: bool
+    send_at: datetime | None
+    sends_from: datetime | None
     plan_hash: str
     planned_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+    def sends_at(self, at: datetime) -> bool:
+        """Whether deliveries may leave at that moment: it runs, and its undo window is over."""
+        return self.state == "running" and (self.sends_from is None or self.sends_from <= at)
+
+    def undo_left(self, at: datetime) -> float:
+        """Seconds until its first message may leave; 0 where it does not run or its window is over."""
+        if self.state != "running" or self.sends_from is None:
+            return 0.0
+        return max((self.sends_from - at).total_seconds(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +190,13 @@ def claim(
 ) -> tuple[int, list[Claimed]]:
     """Take up to `limit` due deliveries: state sending, under a lease, as one batch.
 
-    Returns the batch's id and its deliveries; (0, []) where nothing is due or the blast is not running.
+    Returns the batch's id and its deliveries; (0, []) where nothing is due, the blast is not running or
+    its undo window is open.
     A pass that another delivery is on its way to waits its turn, so that texts arrive in the order of
     their blasts and an unsure delivery is cleared up before a newer text goes out.
     """
-    if get(connection, blast_id, lock_row=connection.dialect.name == "postgresql").state != "running":
+    blast = get(connection, blast_id, lock_row=connection.dialect.name == "postgresql")
+    if not blast.sends_at(at):
         return 0, []
     lock(connection, "claim")
     other = deliveries.alias("other")
@@ -215,7 +232,7 @@ def claim(
     batch_id: int = connection.execute(batch.returning(batches.c.id)).scalar_one()
     connection.execute(
         deliveries.update()
-        .where(deliveries.c.id.in_(ids), deliveries.c.state == "pending")
+        .where(among(connection, deliveries.c.id, ids), deliveries.c.state == "pending")
         .values(
             state="sending", lease_until=lease_until, batch_id=batch_id, attempts=deliveries.c.attempts + 1
         )
@@ -232,13 +249,23 @@ def renew(connection: sa.Connection, batch_ids: Sequence[int], *, lease_until: d
     )
 
 
+def ended(connection: sa.Connection, blast_id: int) -> tuple[int, int]:
+    """How many sends of a blast have ended accepted, and failed; those that were retried count again."""
+    sums = sa.select(*(sa.func.coalesce(sa.func.sum(c), 0) for c in (batches.c.accepted, batches.c.failed)))
+    accepted, failed = connection.execute(sums.where(batches.c.blast_id == blast_id)).one()
+    return int(accepted), int(failed)
+
+
 def next_due(connection: sa.Connection, blast_id: int) -> datetime | None:
-    """When the blast's next pending delivery is due; None where nothing is pending."""
-    query = sa.select(sa.func.min(deliveries.c.due_at)).where(
+    """When the blast's next delivery may leave, its undo window heeded; None where nothing is pending."""
+    opens = sa.select(blasts.c.sends_from).where(blasts.c.id == blast_id).scalar_subquery()
+    query = sa.select(sa.func.min(deliveries.c.due_at), opens).where(
         deliveries.c.blast_id == blast_id, deliveries.c.state == "pending"
     )
-    moment: datetime | None = connection.execute(query).scalar()
-    return moment
+    due: datetime | None
+    sends_from: datetime | None
+    due, sends_from = connection.execute(query).one()
+    return due if due is None or sends_from is None else max(due, sends_from)
 
 
 def finish_if_done(connection: sa.Connection, blast_id: int, *, at: datetime) -> bool:
@@ -246,12 +273,14 @@ def finish_if_done(connection: sa.Connection, blast_id: int, *, at: datetime) ->
     open_one = sa.exists().where(
         deliveries.c.blast_id == blast_id, deliveries.c.state.in_(("pending", "sending"))
     )
-    done = connection.execute(
-        blasts.update()
-        .where(blasts.c.id == blast_id, blasts.c.state == "running", ~open_one)
-        .values(state="finished", finished_at=at)
-    )
-    return done.rowcount > 0
+    done = sa.and_(blasts.c.id == blast_id, blasts.c.state == "running", ~open_one)
+    # A retry under way holds the row, and what it makes pending is seen only by a statement that begins
+    # after it: so first have the row, without waiting for whoever has it, and then look.
+    had = sa.select(blasts.c.id).where(done).with_for_update(skip_locked=True)
+    if connection.execute(had).first() is None:
+        return False
+    finished = blasts.update().where(done).values(state="finished", finished_at=at)
+    return connection.execute(finished).rowcount > 0
 
 
 def end_leases_of(connection: sa.Connection, worker: str, *, at: datetime) -> None:
@@ -270,13 +299,18 @@ def release_expired(connection: sa.Connection, account: str, *, at: datetime) ->
     Whether they arrived is unknown. They become due at once, and the channel looks before it repeats;
     in a cancelled blast they end as failed, since nobody will look any more.
     """
-    blast_of = sa.select(blasts.c.id).where(blasts.c.account == account)
     expired = sa.and_(deliveries.c.state == "sending", deliveries.c.lease_until <= at)
-    cancelled = sa.select(blasts.c.id).where(blasts.c.account == account, blasts.c.state == "cancelled")
+    its_own = sa.exists().where(deliveries.c.blast_id == blasts.c.id, expired)
+    # Their blasts are had first: one that is cancelled meanwhile must not be left with a pending delivery.
+    found = connection.execute(
+        sa.select(blasts.c.id, blasts.c.state)
+        .where(blasts.c.account == account, its_own)
+        .order_by(blasts.c.id)
+        .with_for_update()
+    ).all()
+    cancelled = [blast.id for blast in found if blast.state == "cancelled"]
     ended = connection.execute(
-        deliveries.update()
-        .where(expired, deliveries.c.blast_id.in_(cancelled))
-        .values(
+        _unless_busy(expired, cancelled).values(
             state="failed",
             reason="unknown",
             detail="in flight when its worker died, and the blast was cancelled before anyone could look",
@@ -284,29 +318,29 @@ def release_expired(connection: sa.Connection, account: str, *, at: datetime) ->
             due_at=None,
         )
     ).rowcount
+    others = [blast.id for blast in found if blast.state != "cancelled"]
     returned = connection.execute(
-        deliveries.update()
-        .where(expired, deliveries.c.blast_id.in_(blast_of))
-        .values(state="pending", lease_until=None, due_at=at)
+        _unless_busy(expired, others).values(state="pending", lease_until=None, due_at=at)
     ).rowcount
     return ended + returned
 
 
+def _unless_busy(expired: sa.ColumnElement[bool], blast_ids: Sequence[int]) -> sa.Update:
+    """An update of these blasts' expired deliveries, except those that somebody settles at this moment."""
+    free = sa.select(deliveries.c.id).where(expired, deliveries.c.blast_id.in_(blast_ids))
+    return deliveries.update().where(deliveries.c.id.in_(free.with_for_update(skip_locked=True)))
+
+
 def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list[int]:
-    """Running blasts of an account that have something due."""
+    """Running blasts of an account that have something due, the urgent ones first."""
     due = sa.exists().where(
         deliveries.c.blast_id == blasts.c.id, deliveries.c.state == "pending", deliveries.c.due_at <= at
     )
-    query = sa.select(blasts.c.id).where(blasts.c.account == account, blasts.c.state == "running", due)
-    return list(connection.scalars(query.order_by(blasts.c.id)))
-
-
-def take_probe(connection: sa.Connection, account: str, *, at: datetime, next_at: datetime) -> int | None:
-    """A held blast whose account is to be looked at now, if any; nobody else takes it until `next_at`."""
-    due = sa.and_(blasts.c.account == account, blasts.c.state == "held", blasts.c.probe_at <= at)
-    blast_id: int | None = connection.execute(sa.select(sa.func.min(blasts.c.id)).where(due)).scalar()
-    taken = blasts.update().where(blasts.c.id == blast_id, due).values(probe_at=next_at)
-    return blast_id if blast_id is not None and connection.execute(taken).rowcount else None
+    may_send = sa.or_(blasts.c.sends_from.is_(None), blasts.c.sends_from <= at)
+    query = sa.select(blasts.c.id).where(
+        blasts.c.account == account, blasts.c.state == "running", may_send, due
+    )
+    return list(connection.scalars(query.order_by(blasts.c.urgent.desc(), blasts.c.id)))
 
 
 def running_blasts(connection: sa.Connection, account: str) -> list[int]:
@@ -412,6 +446,10 @@ def as_json(blast: Blast, figures: Tally) -> dict[str, Any]:
         "failed_by_reason": figures.failed_by_reason,
         "verdicts": figures.verdicts,
         "rate_per_second": blast.rate_per_second,
+        "concurrency": blast.concurrency,
+        "urgent": blast.urgent,
+        "send_at": rfc3339(blast.send_at),
+        "sends_from": rfc3339(blast.sends_from),
         "hash": blast.plan_hash,
         "planned_at": rfc3339(blast.planned_at),
         "started_at": rfc3339(blast.started_at),

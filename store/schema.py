@@ -149,6 +149,16 @@ blasts = sa.Table(
         doc="held: when to look whether the account works again; NULL: an operator decides",
     ),
     sa.Column("rate_per_second", sa.Float(53), doc="a limit of its own under the account's"),
+    sa.Column(
+        "concurrency",
+        sa.Integer,
+        doc="deliveries in flight at once in one worker; NULL: as the account's setting allows",
+    ),
+    sa.Column(
+        "urgent", sa.Boolean, nullable=False, server_default=sa.false(), doc="goes before those that are not"
+    ),
+    sa.Column("send_at", Moment, doc="the moment it is, or was, scheduled for"),
+    sa.Column("sends_from", Moment, doc="end of the undo window: nothing is claimed before it"),
     sa.Column("plan_hash", sa.Text, nullable=False),
     sa.Column("planned_at", Moment, nullable=False),
     sa.Column("started_at", Moment),
@@ -192,7 +202,8 @@ deliveries = sa.Table(
     sa.Column("batch_id", BigId),
     sa.Column("accepted_at", Moment),
     sa.UniqueConstraint("blast_id", "pass_id"),
-    sa.Index(None, "blast_id", "state", "due_at"),
+    # With the id at its end the claim reads it in order and sorts nothing.
+    sa.Index(None, "blast_id", "state", "due_at", "id"),
     sa.Index("ix_deliveries_batch_id", "batch_id"),
     sa.Index(
         "ix_deliveries_open_pass",

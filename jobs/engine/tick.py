@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from jobs.engine.breaker import PROBE_SECONDS
-from store import audit, ledger, workers
+from jobs.engine.clock import Clock
+from store import audit, holds, ledger, schedules, workers
 from store.database import Database
 from store.errors import PassbellError
+from store.migrations import SchemaNewer, check_schema
 from store.settings import Settings
-from store.times import now
+from store.times import rfc3339
 
 log = logging.getLogger("passbell")
 
@@ -26,10 +28,12 @@ SILENT = timedelta(seconds=3)
 
 
 class Ticker(threading.Thread):
-    """Beats the worker's heart, takes back expired leases, finishes blasts, and joins those with work due.
+    """Beats the worker's heart, takes back expired leases, starts the blasts whose time has come, finishes
+    those that are done, and joins those with work due.
 
     It starts this worker's own pump and rings no bell: the queue may be gone, and a bell may be answered
-    by a worker that pumps the blast already.
+    by a worker that pumps the blast already. `look` is told when it is this worker's turn to look whether
+    held blasts may go on; it returns at once, since a provider that hangs must not stop the heart.
 
     Work done twice by two tickers harms nothing: each step is one guarded statement.
     """
@@ -42,7 +46,8 @@ class Ticker(threading.Thread):
         *,
         pump: Callable[[int], None],
         pumping: Callable[[], set[int]],
-        account_works: Callable[[], bool],
+        look: Callable[[], None],
+        clock: Clock | None = None,
     ) -> None:
         super().__init__(name="ticker", daemon=True)
         self._database = database
@@ -50,14 +55,19 @@ class Ticker(threading.Thread):
         self._worker = worker
         self._pump = pump
         self._pumping = pumping
-        self._account_works = account_works
+        self._look = look
+        self._clock = clock or Clock()
         self._stop_flag = threading.Event()
 
     def run(self) -> None:
-        """Tick until `stop`."""
+        """Tick until `stop`, or until a newer passbell has changed the store's tables."""
         while not self._stop_flag.wait(SECONDS):
             try:
                 self.tick()
+            except SchemaNewer as error:
+                log.error("%s; this worker stops", error)
+                os.kill(os.getpid(), signal.SIGTERM)  # it ends in order, as on an operator's word
+                return
             except PassbellError as error:
                 log.error("%s", error)
             except Exception:
@@ -69,39 +79,46 @@ class Ticker(threading.Thread):
 
     def tick(self) -> None:
         """One round."""
-        at = now()
+        at = self._clock.look()
         account = self._settings.account
+        with self._database.write() as connection:
+            check_schema(connection)
+            self._clock.put_right(connection, self._settings, at)
+        self._clock.forget()
         with self._database.write() as connection:
             workers.beat(connection, self._worker, at=at)
             bury_dead(connection, account, at=at)
             returned = ledger.release_expired(connection, account, at=at)
             for blast_id in ledger.running_blasts(connection, account):
                 ledger.finish_if_done(connection, blast_id, at=at)
+            every = timedelta(seconds=self._settings.engine.probe_seconds)
+            looks = holds.take_look(connection, account, at=at, every=every)
+            self._start_scheduled(connection, at)
             due = ledger.due_blasts(connection, account, at=at)
-            next_at = at + timedelta(seconds=PROBE_SECONDS)
-            held = ledger.take_probe(connection, account, at=at, next_at=next_at)
         if returned:
             log.warning("took back %d deliveries whose worker went away", returned)
         for blast_id in due:
             if blast_id not in self._pumping():
                 self._pump(blast_id)
-        if held is not None:
-            self._probe(held)
+        if looks:
+            self._look()
 
-    def _probe(self, blast_id: int) -> None:
-        """Look at the account of a held blast; if it works, the blast goes on."""
-        if not self._account_works():
-            return
-        at = now()
-        with self._database.write() as connection:
-            if ledger.get(connection, blast_id, lock_row=True).state != "held":
-                return
-            ledger.step(connection, blast_id, "running", at=at)
+    def _start_scheduled(self, connection: sa.Connection, at: datetime) -> None:
+        grace = timedelta(seconds=self._settings.engine.grace_seconds)
+        started, missed = schedules.come_due(connection, self._settings.account, at=at, grace=grace)
+        for blast in (*started, *missed):
+            if blast.state == "missed":
+                log.warning("blast %d missed its time: nothing is sent until somebody decides", blast.id)
+            else:
+                log.info("blast %d starts, as scheduled", blast.id)
             audit.append(
-                connection, actor=self._worker, act="blast.resumed", subject=str(blast_id), details={}, at=at
+                connection,
+                actor=self._worker,
+                act="blast.missed" if blast.state == "missed" else "blast.started",
+                subject=str(blast.id),
+                details={"send_at": rfc3339(blast.send_at)},
+                at=at,
             )
-        log.info("blast %s goes on: the account answers again", blast_id)
-        self._pump(blast_id)
 
 
 def bury_dead(connection: sa.Connection, account: str, *, at: datetime) -> None:

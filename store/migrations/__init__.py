@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from store.database import Database, lock
 from store.errors import PassbellError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision; kept here so that a store that is current costs one query and no Alembic."""
 
 
@@ -27,6 +27,13 @@ def revision(database: Database) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def check_schema(connection: sa.Connection) -> None:
+    """Raises SchemaNewer where the tables are no longer HEAD's, since a newer passbell came meanwhile."""
+    at = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if at != HEAD:
+        raise SchemaNewer(f"the store is at revision {at} now, and this passbell is made for {HEAD}")
 
 
 def migrate(database: Database) -> None:
