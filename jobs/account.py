@@ -35,6 +35,7 @@ def credentials(settings: Settings) -> passkit_http.Account:
         api_secret=secret,
         timeout=passkit.timeout_seconds,
         concurrency=passkit.concurrency,
+        transport=passkit.transport,
     )
 
 

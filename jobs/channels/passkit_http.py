@@ -7,10 +7,9 @@ import json
 import random
 import time
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,7 +18,8 @@ import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 from jobs.channels.base import Pace
-from jobs.channels.passkit_errors import PASSING, PassKitError, from_answer, from_line, http_date
+from jobs.channels.passkit_errors import PASSING, PassKitError, from_answer, from_line, http_date, plain
+from jobs.channels.wire import Broken, Lanes, Line, broken, loopback, open_wire
 from store.errors import UsageError
 
 Json = dict[str, Any]
@@ -34,7 +34,6 @@ _PAGE_TRIES = 5
 LONGEST_PATIENCE = 30.0
 """Seconds: a read that is asked to wait for longer ends with that word, since a person waits for it."""
 _FIRST_WAIT = 0.25
-_CONNECT_SECONDS = 5.0
 
 # PassKit makes the secret, so its length is nothing that a user could better.
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
@@ -47,6 +46,7 @@ class Account:
     base_url     `pub1`, `pub2` or a URL
     timeout      seconds without a byte before a request is given up; a whole one may take three times that
     concurrency  connections at most, each kept open; a request waits until one is free
+    transport    auto | pyreqwest | httpx: what carries single requests; lists always come over httpx
     """
 
     base_url: str
@@ -54,6 +54,7 @@ class Account:
     api_secret: str = field(repr=False)
     timeout: float = 10.0
     concurrency: int = 16
+    transport: str = "auto"
 
 
 def host(region_or_url: str) -> str:
@@ -74,7 +75,7 @@ def host(region_or_url: str) -> str:
         raise UsageError(wrong)
     if parts.username is not None or parts.query or parts.fragment or not region_or_url.isprintable():
         raise UsageError(f"{wrong}, without user name, query or fragment")
-    if parts.scheme == "http" and not _loopback(name):
+    if parts.scheme == "http" and not loopback(name):
         raise UsageError(
             f"{wrong}; plain http would show the token to everybody between here and {name:.100}"
         )
@@ -103,6 +104,7 @@ class Connection:
         """PassKit's clock minus ours, in seconds, as last seen; None before the first answer."""
         self._pace, self._now, self._sleep = pace, now, sleep
         self._date = ""
+        self._signed = (0, "")
         self._secrets = (account.api_secret, account.api_key)
         if not account.api_key or not account.api_secret:
             raise UsageError("passkit.api_key and passkit.api_secret are both needed")
@@ -110,16 +112,14 @@ class Connection:
             self._token()
         except (jwt.PyJWTError, UnicodeEncodeError) as error:
             raise UsageError("passkit.api_secret cannot sign a token; copy it again from PassKit") from error
-        # Reading the certificates takes tens of milliseconds: once, and not at all where there is no TLS.
-        self._verify = httpx.create_ssl_context() if self.base_url.startswith("https:") else False
-        self._room = asyncio.Semaphore(account.concurrency)
-        self._lanes: list[httpx.AsyncClient] = []
-        self._idle: list[httpx.AsyncClient] = []
+        line = Line(self.base_url, account.timeout, account.concurrency)
+        self._lanes = Lanes(line)
+        self._wire = open_wire(line, self._lanes, account.transport)
 
     async def close(self) -> None:
         """Close the connections."""
-        for lane in self._lanes:
-            await lane.aclose()
+        await self._wire.close()
+        await self._lanes.close()
 
     async def call(
         self, method: str, path: str, body: Json | None = None, *, reading: bool | None = None
@@ -130,20 +130,14 @@ class Connection:
         """
         reading = method == "GET" if reading is None else reading
         content = None if body is None else json.dumps(body, separators=(",", ":"))
-        async with self._lane() as lane, self._pace():
+        async with self._pace():
             try:
-                async with asyncio.timeout(3 * self.account.timeout):
-                    answer = await lane.request(
-                        method,
-                        self.base_url + path,
-                        content=content,
-                        headers={"authorization": self._token()},
-                    )
-            except (httpx.HTTPError, TimeoutError) as error:
+                answer = await self._wire.request(method, self.base_url + path, content, self._token())
+            except Broken as error:
                 raise self._broken(error, reading) from error
-        self._watch_clock(answer)
-        if not answer.is_success:
-            raise self._refused(answer, answer.content, reading)
+        self._watch_clock(answer.headers)
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer.status, answer.content, answer.headers, reading)
         if not answer.content:
             return {}
         found = _object(answer.content)
@@ -152,7 +146,7 @@ class Connection:
             raise PassKitError(
                 "protocol",
                 f"the answer is not a JSON object ({what!r:.80})",
-                status=answer.status_code,
+                status=answer.status,
                 sent=not reading,
             )
         return found
@@ -163,7 +157,7 @@ class Connection:
         PassKit reports a failure in mid-list as an `{"error": ...}` line under HTTP 200: it raises.
         """
         began = False
-        async with self._lane() as lane, self._pace():
+        async with self._lanes.lane() as lane, self._pace():
             request = lane.build_request(
                 "POST",
                 self.base_url + path,
@@ -172,14 +166,15 @@ class Connection:
             )
             try:
                 async with aclosing(await lane.send(request, stream=True)) as answer:
-                    self._watch_clock(answer)
+                    self._watch_clock(answer.headers)
                     if not answer.is_success:
-                        raise self._refused(answer, await answer.aread(), reading=True)
+                        said = await answer.aread()
+                        raise self._refused(answer.status_code, said, answer.headers, reading=True)
                     began = True
                     async for line, whole in _lines(answer.aiter_bytes()):
                         yield self._row(line, whole)
             except httpx.HTTPError as error:
-                raise self._broken(error, reading=True, began=began) from error
+                raise self._broken(broken(error), reading=True, began=began) from error
 
     async def pages(self, path: str, wrap: Wrap, *, offset: int = 0, limit: int = PAGE) -> Pages:
         """A long list page by page: (offset of the page, its rows), oldest first, until an empty page.
@@ -214,42 +209,17 @@ class Connection:
                 await self._sleep(max(error.retry_after or 0.0, wait * random.uniform(1.0, 1.5)))
                 tries, wait = tries + 1, wait * 2
 
-    @asynccontextmanager
-    async def _lane(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client with one connection of its own, the one used last if it is free.
-
-        One client with a pool of many goes through all its connections at each request: at 16 of them
-        that costs as much as all the rest of the request, at 32 twice as much.
-        """
-        async with self._room:
-            lane = self._idle.pop() if self._idle else self._open()
-            try:
-                yield lane
-            finally:
-                self._idle.append(lane)
-
-    def _open(self) -> httpx.AsyncClient:
-        lane = httpx.AsyncClient(
-            timeout=httpx.Timeout(self.account.timeout, connect=min(_CONNECT_SECONDS, self.account.timeout)),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0),
-            headers={"content-type": "application/json", "user-agent": "passbell"},
-            follow_redirects=False,
-            verify=self._verify,
-            # A user's proxy is respected, but a stand-in on this machine is not looked for behind it.
-            trust_env=not _loopback(urlsplit(self.base_url).hostname or ""),
-        )
-        self._lanes.append(lane)
-        return lane
-
     def _token(self) -> str:
-        """A token for one request.
+        """A token for one request. Its claims are whole seconds, so all requests of a second share it.
 
         PassKit refuses one whose `iat` is ahead of its clock or 60 s old; ten seconds back, fifty to go
         stands a clock that is a little off on either side.
         """
-        now = int(self._now())
-        claims = {"uid": self.account.api_key, "iat": now - 10, "exp": now + 50}
-        return jwt.encode(claims, self.account.api_secret, algorithm="HS256")
+        second = int(self._now())
+        if second != self._signed[0]:
+            claims = {"uid": self.account.api_key, "iat": second - 10, "exp": second + 50}
+            self._signed = second, jwt.encode(claims, self.account.api_secret, algorithm="HS256")
+        return self._signed[1]
 
     def _row(self, line: bytes, whole: bool) -> Json:
         found = _object(line)
@@ -262,43 +232,33 @@ class Connection:
             raise PassKitError("protocol", "a line of PassKit's list is not a row", status=200)
         return result
 
-    def _refused(self, answer: httpx.Response, body: bytes, reading: bool) -> PassKitError:
+    def _refused(self, status: int, body: bytes, headers: Mapping[str, str], reading: bool) -> PassKitError:
         return from_answer(
-            answer.status_code,
+            status,
             body,
-            answer.headers,
+            headers,
             now=self._now(),
             reading=reading,
             secrets=self._secrets,
             skew=self.skew_seconds,
         )
 
-    def _broken(self, error: Exception, reading: bool, began: bool = False) -> PassKitError:
+    def _broken(self, error: Broken, reading: bool, began: bool = False) -> PassKitError:
         """The error for a request without a whole answer, and whether it may have reached PassKit."""
-        unsent = isinstance(
-            error,
-            (
-                httpx.ConnectError,
-                httpx.ConnectTimeout,
-                httpx.PoolTimeout,
-                httpx.ProxyError,
-                httpx.UnsupportedProtocol,
-            ),
-        )
         kind: Literal["timeout", "network", "cut"] = "network"
-        if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        if error.timed_out:
             kind, text = "timeout", f"no answer from {self.base_url} in time"
         elif began:
             kind, text = "cut", "PassKit's answer broke off in the middle"
-        elif unsent:
-            text = f"cannot reach {self.base_url}"
+        elif error.unsent:
+            text = plain(f"cannot reach {self.base_url}: {error.reason}", secrets=self._secrets)
         else:
             text = f"the connection to {self.base_url} broke"
-        return PassKitError(kind, text, sent=not reading and not unsent)
+        return PassKitError(kind, text, sent=not reading and not error.unsent)
 
-    def _watch_clock(self, answer: httpx.Response) -> None:
+    def _watch_clock(self, headers: Mapping[str, str]) -> None:
         """Note the skew whenever the `Date` header, which has whole seconds only, has just moved on."""
-        date = answer.headers.get("date", "")
+        date = headers.get("date", "")
         if date and date != self._date:
             self._date = date
             moment = http_date(date)
@@ -329,12 +289,3 @@ def _object(text: bytes) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False

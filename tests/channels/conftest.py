@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from jobs.channels import wire
 from jobs.channels.passkit_api import Account
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
@@ -19,6 +20,14 @@ SECRET = "a-secret-of-more-than-thirty-two-characters"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module", params=["pyreqwest", "httpx"])
+def each_wire(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever carries the requests, what comes of them is the same."""
+    auto, wire.AUTO = wire.AUTO, request.param
+    yield
+    wire.AUTO = auto
 
 
 @dataclass(frozen=True)

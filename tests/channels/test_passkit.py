@@ -202,6 +202,7 @@ SAID = {"code": 13, "message": "so it is", "details": []}
         (409, Outcome.LATER, "conflict", Outcome.LATER),
         (429, Outcome.THROTTLED, "throttled", Outcome.THROTTLED),
         (500, Outcome.LATER, "server_error", Outcome.UNKNOWN),
+        (402, Outcome.REFUSED, "quota_spent", Outcome.REFUSED),
         (501, Outcome.REFUSED, "not_supported", Outcome.REFUSED),
         (502, Outcome.LATER, "unavailable", Outcome.UNKNOWN),
         (503, Outcome.LATER, "unavailable", Outcome.LATER),
@@ -221,7 +222,7 @@ async def test_each_refusal_has_its_ending(
         "PassKit refused the key: so it is" if status == 401 else "so it is",
         f"HTTP {status} / 13",
         wait=4.0,
-        account=status in (401, 403),
+        account=status in (401, 402, 403),
     )
     assert len(requests) == 1 + writing
 
@@ -296,3 +297,132 @@ async def test_a_send_withdrawn_at_its_slot_has_written_nothing() -> None:
         assert [request.method for request in server.requests] == ["GET"]
         assert (await passkit.send(parcel())).outcome is Outcome.ACCEPTED
         await passkit.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "headers", "reason"),
+    [
+        (429, "quota exceeded", {}, "quota_spent"),
+        (429, "the quota was reached, as your plan has it", {}, "quota_spent"),
+        (429, "over quota: monthly limit reached", {}, "quota_spent"),
+        (429, "account limit exceeded", {}, "quota_spent"),
+        (402, "", {}, "quota_spent"),
+        (403, "the billing of this account is suspended", {}, "quota_spent"),
+        (403, "permission denied", {}, "key_refused"),
+        (429, "too many requests", {}, "throttled"),
+        (429, "rate limit exceeded", {}, "throttled"),
+        (429, "quota of 100 requests per second exceeded", {}, "throttled"),
+        (429, "quota: 5/s", {}, "throttled"),
+        (429, "quota exceeded", {"Retry_After": "3"}, "throttled"),
+        (429, "", {}, "throttled"),
+    ],
+)
+async def test_a_spent_quota_is_told_from_a_throttle_by_its_words(
+    status: int, said: str, headers: dict[str, str], reason: str
+) -> None:
+    result, _ = await sent(
+        lambda _: answer({"error": {"code": 8, "message": said}}, status, **headers), parcel()
+    )
+    assert result.reason == reason
+    assert result.account == (reason != "throttled")
+    assert result.outcome is (Outcome.THROTTLED if reason == "throttled" else Outcome.REFUSED)
+
+
+def designed(change_message: str | None) -> bytes:
+    """A template whose message field has this changeMessage; None: that has no such field."""
+    shown = {"uniqueName": "meta.news", "appleWalletFieldRenderOptions": {"changeMessage": change_message}}
+    other = {"uniqueName": "person.displayName"}
+    fields = [other] if change_message is None else [other, shown]
+    return answer({"template": {"id": "T", "data": {"dataFields": fields}}})
+
+
+async def checked(*answers: bytes, kind: str = "membership") -> tuple[Result, list[Request]]:
+    """The check of as many designs as there are answers."""
+    replies = iter(answers)
+    names = {f"t{number}": f"Tier {number}" for number in range(1, len(answers) + 1)}
+    async with channel(lambda _: next(replies)) as (passkit, server):
+        return await passkit.check(kind, names, "news"), server.requests
+
+
+async def test_designs_that_show_the_message_pass() -> None:
+    result, requests = await checked(designed("%@"), designed("New: %@"))
+    assert result == Result(Outcome.ACCEPTED)
+    assert [request.path for request in requests] == ["/template/data/t1", "/template/data/t2"]
+    assert (await checked())[0] == Result(Outcome.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("change_message", "words"),
+    [
+        (None, "has no field meta.news: a message would change nothing that a phone shows"),
+        ("", "has the field meta.news without a lock-screen message"),
+        ("News!", "has a lock-screen message without %@ for meta.news"),
+    ],
+)
+async def test_a_mute_design_is_named_with_its_tier_its_field_and_what_to_do(
+    change_message: str | None, words: str
+) -> None:
+    result, _ = await checked(designed("%@"), designed(change_message))
+    assert (result.outcome, result.reason, result.account) == (Outcome.REFUSED, "no_message_field", True)
+    assert result.detail.startswith(f"tier Tier 2: the design t2 {words}")
+    assert result.detail.endswith("give the field meta.news the Apple lock-screen message %@")
+    coupon, _ = await checked(designed(change_message), kind="coupon")
+    assert coupon.detail.startswith("offer Tier 1: the design t1")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "reason"),
+    [
+        (404, Outcome.ACCEPTED, ""),
+        (403, Outcome.ACCEPTED, ""),
+        (503, Outcome.LATER, "unavailable"),
+        (401, Outcome.REFUSED, "key_refused"),
+        (402, Outcome.REFUSED, "quota_spent"),
+    ],
+)
+async def test_a_design_that_cannot_be_read_is_not_held_against_it(
+    status: int, outcome: Outcome, reason: str
+) -> None:
+    result, requests = await checked(answer(SAID, status), designed("%@"))
+    assert (result.outcome, result.reason) == (outcome, reason)
+    if outcome is not Outcome.REFUSED:
+        assert len(requests) == 2
+        mute, _ = await checked(answer(SAID, status), designed(None))
+        assert mute.reason == "no_message_field"
+
+
+async def probed(profile: bytes, program: bytes, kind: str = "membership") -> tuple[Result, list[str]]:
+    """The probe of an account and one of its programs."""
+
+    def script(request: Request) -> bytes:
+        return profile if request.path == "/user/profile" else program
+
+    async with channel(script) as (passkit, server):
+        return await passkit.probe(kind, "p/1"), [request.path for request in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("membership", "/members/program/p%2F1"),
+        ("coupon", "/coupon/singleUse/campaign/p%2F1"),
+        ("ticket", "/eventTickets/production/p%2F1"),
+    ],
+)
+async def test_a_probe_looks_at_the_account_and_at_the_programs_flags(kind: str, path: str) -> None:
+    flagged = answer({"id": "p", "name": "P", "status": ["PROJECT_PUBLISHED", "PROJECT_OVER_QUOTA"]})
+    result, paths = await probed(answer({}), flagged, kind)
+    assert (result.outcome, result.reason, result.account) == (Outcome.REFUSED, "quota_spent", True)
+    assert paths == ["/user/profile", path]
+    fine = answer({"id": "p", "name": "P", "status": ["PROJECT_PUBLISHED"]})
+    assert (await probed(answer({}), fine, kind))[0] == Result(Outcome.ACCEPTED)
+
+
+async def test_a_program_that_cannot_be_read_says_nothing_and_a_refused_account_does() -> None:
+    for odd in (answer(SAID, 404), answer(SAID, 503), answer({"id": 7}), answer({"id": "p", "status": 7})):
+        assert (await probed(answer({}), odd))[0] == Result(Outcome.ACCEPTED)
+    assert (await probed(answer({}), answer(SAID, 402)))[0].reason == "quota_spent"
+    result, paths = await probed(answer(SAID, 401), answer({}))
+    assert (result.reason, paths) == ("key_refused", ["/user/profile"])
+    flight, paths = await probed(answer({}), answer(SAID, 500), "flight")
+    assert (flight.outcome, paths) == (Outcome.ACCEPTED, ["/user/profile"])

@@ -22,7 +22,7 @@ from jobs.channels.passkit_errors import LONGEST_WAIT, from_answer, plain, secon
 from store.errors import UsageError
 from tests.channels.conftest import SECRET, Request, Script, Server, answer, chunked, rows, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_wire")]
 
 
 @asynccontextmanager
