@@ -8,22 +8,19 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import version
 from typing import Any
 
-from huey import Huey
-from huey.consumer import Consumer
-
 from jobs.account import open_channel
-from jobs.channels.base import Outcome
+from jobs.consumer import Ears
+from jobs.engine import probe
 from jobs.engine.pace import Pacer
 from jobs.engine.pump import Account, Pump, paced
 from jobs.engine.tick import Ticker
-from jobs.queue import check_queue, open_queue
+from jobs.queue import check_queue, open_queue, without_password
 from jobs.tasks import bell
 from store import migrations, workers
 from store.database import Database
@@ -34,8 +31,10 @@ from store.workers import WorkerRow
 
 log = logging.getLogger("passbell")
 
-PUMPS = 4
-"""Blasts that one worker pumps at the same time."""
+BELLS = 2
+"""Threads that answer the queue's bell. An answer takes no time: the pump itself runs on the loop."""
+STORE_THREADS = 4
+"""Database calls at once. SQLite has one writer, and a second thread would only wait for the first."""
 
 
 class Worker:
@@ -46,9 +45,12 @@ class Worker:
         self.database = database
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._loop = asyncio.new_event_loop()
-        self._store_threads = ThreadPoolExecutor(1 if database.dialect == "sqlite" else PUMPS, "store")
-        self._aside = ThreadPoolExecutor(PUMPS, "pump")
+        self._store_threads = ThreadPoolExecutor(
+            1 if database.dialect == "sqlite" else STORE_THREADS, "store"
+        )
         self._pumps: dict[int, Pump] = {}
+        self._runs: set[Future[None]] = set()
+        self._looks: set[asyncio.Task[None]] = set()
         self._guard = threading.Lock()
         self._stopping = False
 
@@ -65,18 +67,19 @@ class Worker:
             self.database,
             self.settings,
             self.id,
-            pump=self._pump_aside,
+            pump=self._pump,
             pumping=lambda: set(self._pumps),
-            account_works=self._account_works,
+            look=self._look,
         )
         ticker.start()
         log.info("%s worker %s started", self.settings.mode, self.id)
         try:
-            _Consumer(queue, self.drain).run()
+            Ears(queue, without_password(self.settings.queue_url), self.drain, threads=BELLS).run()
         finally:
             ticker.stop()
             ticker.join()
-            self._aside.shutdown()
+            self.drain()
+            wait(set(self._runs))
             self._on_loop(self._close_account()).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._sign_off()
@@ -87,31 +90,54 @@ class Worker:
         """Send nothing more; give back what waits; let what is in flight be settled."""
         with self._guard:
             self._stopping = True
+            self._loop.call_soon_threadsafe(self._end_looks)
             for pump in self._pumps.values():
                 self._loop.call_soon_threadsafe(pump.end)
 
-    def _pump_aside(self, blast_id: int) -> None:
-        """Pump a blast that the ticker found, unless there are enough pumps already."""
-        if len(self._pumps) < PUMPS and not self._stopping:
-            self._aside.submit(self._pump, blast_id)
-
     def _pump(self, blast_id: int) -> None:
-        """Answer the bell, in one of the consumer's threads."""
+        """Answer the bell, or the ticker that found work due: start pumping, unless it is under way."""
         with self._guard:
             if self._stopping or blast_id in self._pumps:
                 return
             pump = self._pumps[blast_id] = Pump(self._account, blast_id)
+            run = self._on_loop(self._run(pump))
+            self._runs.add(run)
+        run.add_done_callback(self._runs.discard)
+
+    async def _run(self, pump: Pump) -> None:
         try:
-            self._on_loop(pump.run()).result()
+            await pump.run()
         except PassbellError as error:
-            log.error("blast %s: %s", blast_id, error)
+            log.error("blast %s: %s", pump.blast_id, error)
+        except Exception:
+            log.exception("blast %s: the pump failed; the blast is held until somebody looks", pump.blast_id)
         finally:
             with self._guard:
-                del self._pumps[blast_id]
+                del self._pumps[pump.blast_id]
 
-    def _account_works(self) -> bool:
-        result = self._on_loop(self._account.channel.probe()).result()
-        return bool(result.outcome is Outcome.ACCEPTED)
+    def _look(self) -> None:
+        """Look, beside everything else, whether held blasts may go on."""
+        self._on_loop(self._run_look())
+
+    async def _run_look(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._looks.add(task)
+        if self._stopping:
+            self._end_looks()
+        try:
+            await probe.look(self._account, self._pump)
+        except PassbellError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("the look at held blasts failed; the tick starts the next one")
+        finally:
+            self._looks.discard(task)
+
+    def _end_looks(self) -> None:
+        for look in self._looks:
+            if not look.cancelling():  # it is giving its turn back already
+                look.cancel()
 
     async def _open_account(self) -> Account:
         pacer = Pacer(
@@ -120,12 +146,14 @@ class Worker:
             self.id,
             self.settings.passkit.rate_per_second,
             timeout=3 * self.settings.passkit.timeout_seconds,
+            concurrency=self.settings.passkit.concurrency,
             run=self._in_store_thread,
         )
         channel = open_channel(self.settings, pace=lambda: paced(pacer))
         return Account(self.database, self.settings, channel, pacer, self.id, self._in_store_thread)
 
     async def _close_account(self) -> None:
+        await asyncio.gather(*self._looks, return_exceptions=True)  # they were cancelled
         await self._account.pacer.close()
         await self._account.channel.close()
 
@@ -155,39 +183,6 @@ class Worker:
                 workers.sign_off(connection, self.id)
         except PassbellError as error:
             log.error("%s; the worker's row stays until it is too old to count", error)
-
-
-class _Consumer(Consumer):  # type: ignore[misc]
-    """Huey's consumer, which drains the pumps before it waits for its threads.
-
-    Its own answer to SIGHUP is to start itself anew, so that a closed terminal would leave a sender
-    behind; here it stops like the others.
-    """
-
-    def __init__(self, queue: Huey, drain: Callable[[], None]) -> None:
-        super().__init__(
-            queue,
-            workers=PUMPS,
-            periodic=False,
-            initial_delay=0.05,
-            max_delay=0.25,
-            check_worker_health=True,
-            graceful_signal="TERM",
-        )
-        self._drain = drain
-        self._signal_actions = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), (False, True))
-
-    def stop(self, graceful: bool = False) -> None:
-        self._drain()
-        super().stop(graceful)
-
-
-def set_up_log() -> None:
-    """Plain lines on standard error; Huey's own chatter only from warnings on."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("huey").setLevel(logging.WARNING)
-    for noisy in ("httpx", "httpcore", "hypercorn", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def end_with_parent() -> None:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 
@@ -27,12 +28,16 @@ from jobs.channels.base import Withdrawn
 from store.database import Database, StoreUnavailable, clock, lock, upsert
 from store.schema import pacers
 
+log = logging.getLogger("passbell")
+
 LONGEST_REST = 600.0
 """Seconds: a provider that asks for a longer rest is asked again after this one."""
 AHEAD = 0.3
 """Seconds: slots that become free this soon are taken already now."""
 REFILL = 0.1
 """Seconds between two visits to the store while requests are waiting."""
+SPARED = 0.3
+"""Seconds without a visit as long as there are slots in plenty."""
 IDLE = 0.5
 """Seconds after which a slot that nobody used is given back."""
 LATE = 1.5
@@ -75,12 +80,11 @@ class Slots:
                 row[0] = min(row[0], now + longest_hold)
             lost = sum(count for until, count in rows if until <= now)
             self._keep(holder, [row for row in rows if row[0] > now])
-            self.add(now + window, int(lost))
+            self.add(*[now + window] * int(lost))
         missing = slots_of(rate) - self.total()
         forgiven = min(max(missing, 0), self.debt)
         self.debt -= forgiven
-        for number in range(missing - forgiven):
-            self.add(now + window * number / max(missing, 1), 1)
+        self.add(*(now + window * number / missing for number in range(missing - forgiven)))
         self._drop(-missing)
 
     def take(self, holder: str, want: int, now: float, until: float) -> list[float]:
@@ -111,22 +115,20 @@ class Slots:
             count -= used
             rows.append([until, held - used])
         self._keep(holder, [row for row in rows if row[1] > 0])
-        for moment in sorted(moments, reverse=True)[: len(moments) - count]:
-            if self.debt:
-                self.debt -= 1
-            else:
-                self.add(moment, 1)
+        back = sorted(moments, reverse=True)[: len(moments) - count]
+        forgiven = min(self.debt, len(back))
+        self.debt -= forgiven
+        self.add(*back[forgiven:])
 
-    def add(self, moment: float, count: int) -> None:
-        """So many slots more, free from that moment on."""
-        if count <= 0:
-            return
-        moment = math.ceil(moment / GRAIN) * GRAIN
-        for entry in reversed(self.free):
-            if abs(entry[0] - moment) < GRAIN / 2:
-                entry[1] += count
-                return
-        self.free.append([moment, count])
+    def add(self, *moments: float) -> None:
+        """More slots, each free from its moment on."""
+        counts: dict[float, float] = {}
+        for moment, count in self.free:
+            counts[moment] = counts.get(moment, 0) + count
+        for moment in moments:
+            later = math.ceil(moment / GRAIN) * GRAIN
+            counts[later] = counts.get(later, 0) + 1
+        self.free = [[moment, count] for moment, count in counts.items()]
 
     def _drop(self, surplus: int) -> None:
         """Too many slots: those free the soonest go first, the rest as they come back."""
@@ -159,9 +161,12 @@ def seconds_per_slot(rate: float) -> float:
 class Pacer:
     """One worker's hand on one limit. Used from one event loop.
 
+    Where requests of several senders wait, urgent ones go first, and otherwise the senders take turns.
+
     `rate` may be changed at any time; it takes effect with the next visit to the store, on every worker
     that is told the same rate. `timeout` is the longest that a request may take, in seconds; a slot that
-    stays away longer than that can explain is counted as a dead worker's last request.
+    stays away longer than that can explain is counted as a dead worker's last request. `concurrency` is
+    how many requests of this worker may be under way at once.
     """
 
     def __init__(
@@ -172,6 +177,7 @@ class Pacer:
         rate: float,
         *,
         timeout: float,
+        concurrency: float = math.inf,
         run: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread,
     ) -> None:
         self.rate = rate
@@ -180,25 +186,24 @@ class Pacer:
         self._holder = holder
         self._longest_hold = timeout + AHEAD + LATE + 2
         self._run = run
-        self._waiting: deque[tuple[asyncio.Future[float], object]] = deque()
+        self._concurrency = concurrency
+        self._under_way = 0
+        self._queue = Queue()
+        self._withdrawn: WeakSet[object] = WeakSet()
         self._slots: list[float] = []
         self._returns: list[float] = []
         self._closed_until = 0.0
+        self._visited = 0.0
         self._tell_closed = False
         self._visits: asyncio.Task[None] | None = None
         self._closing = False
 
-    @asynccontextmanager
-    async def slot(self, sender: object = None) -> AsyncIterator[None]:
+    def slot(self, sender: object = None, *, urgent: bool = False) -> Slot:
         """Wait for a slot; the block is the request. The slot is free again a second after the block.
 
-        Raises Withdrawn where `withdraw` is called for this sender meanwhile.
+        Raises Withdrawn where `withdraw` was or is called for this sender.
         """
-        await self._acquire(sender)
-        try:
-            yield
-        finally:
-            self._returns.append(time.monotonic() + seconds_per_slot(self.rate))
+        return Slot(self, sender, urgent)
 
     def rest(self, seconds: float) -> None:
         """Let nothing leave for so long, on any worker, since the provider asked for it."""
@@ -207,11 +212,11 @@ class Pacer:
             self._closed_until, self._tell_closed = until, True
 
     def withdraw(self, sender: object) -> None:
-        """Let this sender's waiting requests go away without a slot."""
-        for future, of in self._waiting:
-            if of is sender and not future.done():
+        """Let this sender's requests go away without a slot, those that wait and any to come."""
+        self._withdrawn.add(sender)
+        for future in self._queue.drop(sender):
+            if not future.done():
                 future.set_exception(Withdrawn())
-        self._waiting = deque(entry for entry in self._waiting if entry[1] is not sender)
 
     async def close(self) -> None:
         """Give everything back. No request may be under way."""
@@ -221,50 +226,75 @@ class Pacer:
         self._returns.extend(self._slots)
         self._slots.clear()
         if self._returns:
-            await self._visit(0)
-
-    async def _acquire(self, sender: object) -> None:
-        while True:
-            moment = await self._next_slot(sender)
             try:
-                await _sleep_until(moment)
-            except asyncio.CancelledError:
-                self._returns.append(moment)
-                raise
-            now = time.monotonic()
-            if now <= moment + LATE and now >= self._closed_until:
-                return
-            self._returns.append(moment)
+                await self._visit(0)
+            except StoreUnavailable as error:
+                log.warning("%s; slots that were not given back are free again in a moment", error)
 
-    async def _next_slot(self, sender: object) -> float:
+    async def acquire(self, sender: object, urgent: bool) -> None:
+        """Take a slot; see `slot`."""
+        while sender not in self._withdrawn:
+            moment = self._at_once()
+            if moment is None:
+                moment = await self._wait(sender, urgent)
+                try:
+                    await _sleep_until(moment)
+                except asyncio.CancelledError:
+                    self.end(moment)
+                    raise
+            now = time.monotonic()
+            if now <= moment + LATE and now >= self._closed_until and sender not in self._withdrawn:
+                return
+            self.end(moment)
+        raise Withdrawn
+
+    def _at_once(self) -> float | None:
+        """A slot without waiting: nobody is before us, and one may be used right now."""
+        now = time.monotonic()
+        free = self._slots and self._slots[0] <= now and now >= self._closed_until
+        if not free or self._queue or self._under_way >= self._concurrency:
+            return None
+        self._see_to_visits()
+        self._under_way += 1
+        return heapq.heappop(self._slots)
+
+    async def _wait(self, sender: object, urgent: bool) -> float:
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._waiting.append((future, sender))
+        self._queue.add(future, sender, urgent)
         self._hand_out()
-        if self._visits is None or self._visits.done():
-            self._visits = asyncio.create_task(self._keep_visiting())
+        self._see_to_visits()
         try:
             return await future
         except asyncio.CancelledError:
-            self._abandon(future)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.end(future.result())
             raise
 
-    def _abandon(self, future: asyncio.Future[float]) -> None:
-        self._waiting = deque(entry for entry in self._waiting if entry[0] is not future)
-        if future.done() and not future.cancelled() and future.exception() is None:
-            self._returns.append(future.result())
+    def end(self, free_from: float) -> None:
+        """A request has ended, or did not leave after all: its slot is free again from that moment on."""
+        self._returns.append(free_from)
+        self._under_way -= 1
+        if self._queue:
+            self._hand_out()
 
     def _hand_out(self) -> None:
-        while self._waiting and self._slots and time.monotonic() >= self._closed_until:
-            future, _ = self._waiting.popleft()
-            if not future.done():
-                future.set_result(heapq.heappop(self._slots))
+        while self._slots and self._under_way < self._concurrency and time.monotonic() >= self._closed_until:
+            future = self._queue.next()
+            if future is None:
+                return
+            self._under_way += 1
+            future.set_result(heapq.heappop(self._slots))
+
+    def _see_to_visits(self) -> None:
+        if self._visits is None or self._visits.done():
+            self._visits = asyncio.create_task(self._keep_visiting())
 
     async def _keep_visiting(self) -> None:
         """Visit the store while requests wait or slots are out, then rest until the next request."""
         idle_since = time.monotonic()
         while not self._closing:
             now = time.monotonic()
-            if self._waiting:
+            if self._queue or self._under_way:
                 idle_since = now
             elif now - idle_since > IDLE:
                 self._returns.extend(self._slots)
@@ -276,18 +306,31 @@ class Pacer:
 
     async def _try_visit(self) -> None:
         """A store that cannot be reached only makes the requests wait; the worker's ticker reports it."""
-        want = len(self._waiting) if time.monotonic() >= self._closed_until else 0
+        self._hand_out()
+        now = time.monotonic()
+        while self._slots and self._slots[0] < now - LATE / 2:
+            self._returns.append(heapq.heappop(self._slots))
+        want = self._want() if now >= self._closed_until else 0
         if not want and not self._returns and not self._tell_closed:
             return
+        if now < self._visited + SPARED and not self._tell_closed and not self._is_short():
+            return
+        self._visited = now
         try:
-            await self._visit(want + self._spare() if want else 0)
+            await self._visit(want)
         except StoreUnavailable:
             return
         self._hand_out()
 
-    def _spare(self) -> int:
-        """As many again as leave between two visits, so that a sender need not wait for the next one."""
-        return math.ceil(self.rate * REFILL * 2)
+    def _is_short(self) -> bool:
+        """Whether requests wait, or will before the next visit but one."""
+        return bool(self._queue) or len(self._slots) < len(self._returns) + self._under_way
+
+    def _want(self) -> int:
+        """So many that a sender need not wait for the next visit: what was used since the last, and more."""
+        wanted = len(self._queue) + len(self._returns) + self._under_way
+        spare = min(2 * wanted, math.ceil(self.rate * REFILL * 2)) if wanted else 0
+        return max(0, wanted + spare - len(self._slots))
 
     async def _visit(self, want: int) -> None:
         returns, self._returns = self._returns, []
@@ -330,6 +373,62 @@ class Pacer:
                 )
             )
         return taken, now, slots.closed
+
+
+class Slot:
+    """A slot of a pacer, held while the block runs. See `Pacer.slot`."""
+
+    __slots__ = ("_pacer", "_sender", "_urgent")
+
+    def __init__(self, pacer: Pacer, sender: object, urgent: bool) -> None:
+        self._pacer, self._sender, self._urgent = pacer, sender, urgent
+
+    async def __aenter__(self) -> None:
+        await self._pacer.acquire(self._sender, self._urgent)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pacer.end(time.monotonic() + seconds_per_slot(self._pacer.rate))
+
+
+class Queue:
+    """Requests that wait for a slot: urgent ones first, then a request of each sender in turn."""
+
+    def __init__(self) -> None:
+        self._lines: tuple[OrderedDict[object, deque[asyncio.Future[float]]], ...] = (
+            OrderedDict(),
+            OrderedDict(),
+        )
+
+    def __len__(self) -> int:
+        return sum(len(line) for lines in self._lines for line in lines.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._lines[0] or self._lines[1])
+
+    def add(self, future: asyncio.Future[float], sender: object, urgent: bool) -> None:
+        """Stand in line behind the sender's other requests."""
+        self._lines[0 if urgent else 1].setdefault(sender, deque()).append(future)
+
+    def next(self) -> asyncio.Future[float] | None:
+        """The request whose turn it is; those given up meanwhile are passed over."""
+        for lines in self._lines:
+            while lines:
+                sender, line = lines.popitem(last=False)
+                future = next((one for one in _taken(line) if not one.done()), None)
+                if line:
+                    lines[sender] = line
+                if future is not None:
+                    return future
+        return None
+
+    def drop(self, sender: object) -> list[asyncio.Future[float]]:
+        """Take a sender's requests out of the line."""
+        return [future for lines in self._lines for future in lines.pop(sender, ())]
+
+
+def _taken(line: deque[asyncio.Future[float]]) -> Iterator[asyncio.Future[float]]:
+    while line:
+        yield line.popleft()
 
 
 async def _sleep_until(moment: float) -> None:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from jobs.channels.base import Channel, Outcome, Parcel, Result, Withdrawn
-from jobs.engine.breaker import PROBE_SECONDS, Breaker, Hold
+from jobs.engine.breaker import Breaker, Breakers, Hold
 from jobs.engine.pace import Pacer
+from jobs.engine.probe import mute
 from jobs.engine.settle import give_back, settlement
 from store import audit, ledger, settlements
 from store.database import Database, StoreUnavailable
-from store.ledger import Claimed
+from store.errors import PassbellError
+from store.ledger import Blast, Claimed
 from store.settings import Settings
 from store.settlements import Settlement
 from store.times import now
@@ -32,6 +36,10 @@ LOOK = 0.25
 """Seconds between two looks at the blast's state: how late a pause takes effect."""
 GATHER = 0.05
 """Seconds in which outcomes gather before they are settled together."""
+PEEK = 0.01
+"""Seconds between two looks whether little enough waits to claim more."""
+DESIGNS = 10.0
+"""Seconds between two looks at the designs, which may lose the message's field while it is being sent."""
 LINGER = 2.0
 """Seconds: a delivery that is due again this soon is waited for."""
 
@@ -49,21 +57,26 @@ class Account:
     pacer: Pacer
     worker: str
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
+    breakers: Breakers = field(default_factory=Breakers)
 
 
-@asynccontextmanager
-async def paced(account_pacer: Pacer) -> AsyncIterator[None]:
+def paced(account_pacer: Pacer) -> AbstractAsyncContextManager[None]:
     """A slot of the blast's own limit, where it has one, and then one of the account's.
 
     Which blast is read from the context: one channel serves all blasts of an account.
     """
     pump = _pump.get()
-    async with AsyncExitStack() as stack:
-        if pump is not None and pump.own_pacer is not None:
-            await stack.enter_async_context(pump.own_pacer.slot(pump))
-        await stack.enter_async_context(account_pacer.slot(pump))
-        if pump is not None and pump.stop.is_set():
-            raise Withdrawn
+    if pump is None:
+        return account_pacer.slot()
+    slot = account_pacer.slot(pump, urgent=pump.urgent)
+    return slot if pump.own_pacer is None else _both(pump.own_pacer.slot(pump), slot)
+
+
+@asynccontextmanager
+async def _both(
+    first: AbstractAsyncContextManager[None], second: AbstractAsyncContextManager[None]
+) -> AsyncIterator[None]:
+    async with first, second:
         yield
 
 
@@ -75,7 +88,7 @@ class _InHand:
     claimed: Claimed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Pump:
     """Pumps one blast. `stop` ends it early and in order: what was not sent is given back."""
 
@@ -83,51 +96,79 @@ class Pump:
     blast_id: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     own_pacer: Pacer | None = None
+    urgent: bool = False
     _over: asyncio.Event = field(default_factory=asyncio.Event)
-    _waiting: asyncio.Queue[_InHand] = field(default_factory=asyncio.Queue)
+    _looked: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: deque[_InHand] = field(default_factory=deque)
+    _stir: asyncio.Event = field(default_factory=asyncio.Event)
     _settlements: dict[int, list[Settlement]] = field(default_factory=dict)
     _open: dict[int, int] = field(default_factory=dict)
+    _places: int = 1
     _sending: int = 0
     _breaker: Breaker = field(default_factory=Breaker)
     _message_key: str = ""
     _hold: Hold | None = None
 
     async def run(self) -> None:
-        """Until nothing is due, the blast is no longer running, or `stop` is set."""
+        """Until nothing is due, the blast is no longer running, or `stop` is set.
+
+        A fault of passbell's own holds the blast: begun again, it would send what it cannot write down.
+        """
+        try:
+            await self._run()
+        except PassbellError:
+            raise
+        except Exception as error:
+            told = f"a fault of passbell's own ({type(error).__name__}); the worker's log says more"
+            await self._store(lambda c: self._put_on_hold(c, Hold(told, probe=False)), write=True)
+            raise
+
+    async def _run(self) -> None:
         blast = await self._store(lambda c: ledger.get(c, self.blast_id))
-        if blast.state != "running" or blast.account != self.account.settings.account:
+        if blast.account != self.account.settings.account or not blast.sends_at(now()):
             return
         self._message_key = blast.message_key
-        self._take_rate(blast.rate_per_second)
+        accepted, failed = await self._store(lambda c: ledger.ended(c, self.blast_id))
+        self._breaker = self.account.breakers.of(self.blast_id, accepted=accepted, failed=failed)
+        self._obey(blast)
+        # Outside of the pump's context: it takes no slot of the blast's own.
+        designs = asyncio.create_task(self._watch_designs(blast))
         _pump.set(self)
         senders = [
-            asyncio.create_task(self._send_all()) for _ in range(self.account.settings.passkit.concurrency)
+            asyncio.create_task(self._send_all(place))
+            for place in range(self.account.settings.passkit.concurrency)
         ]
         settler = asyncio.create_task(self._settle_all())
         watcher = asyncio.create_task(self._watch())
+        for task in (settler, watcher):  # one that fails must not leave the others at it
+            task.add_done_callback(lambda _: self.end())
         try:
+            await self._looked.wait()
             await self._claim_all()
         finally:
             self.end()
-            await asyncio.gather(*senders)
-            await settler
-            self._over.set()
-            await watcher
-            if self.own_pacer is not None:
-                await self.own_pacer.close()
+            designs.cancel()
+            try:
+                await asyncio.gather(*senders)
+                await settler
+            finally:
+                self._over.set()
+                await watcher
+                if self.own_pacer is not None:
+                    await self.own_pacer.close()
         await self._store(lambda c: ledger.finish_if_done(c, self.blast_id, at=now()), write=True)
 
     async def _claim_all(self) -> None:
         """Keep about one batch waiting; return when nothing is due and nothing is in hand."""
         while not self.stop.is_set():
-            if self._waiting.qsize() >= self._batch_size() // 2 + 1:
-                await asyncio.sleep(0.01)
+            if len(self._waiting) > self._batch_size() // 2:
+                await asyncio.sleep(PEEK)
                 continue
             batch_id, claimed = await self._claim()
             if claimed:
                 self._open[batch_id] = len(claimed)
-                for one in claimed:
-                    self._waiting.put_nowait(_InHand(batch_id, one))
+                self._waiting.extend(_InHand(batch_id, one) for one in claimed)
+                self._wake_senders()
             elif self._open:
                 await asyncio.sleep(GATHER)
             elif not await self._due_soon():
@@ -163,16 +204,23 @@ class Pump:
         await asyncio.sleep(min(max(wait, 0.02), LOOK))
         return True
 
-    async def _send_all(self) -> None:
-        while not (self.stop.is_set() and self._waiting.empty()):
-            try:
-                in_hand = await asyncio.wait_for(self._waiting.get(), LOOK)
-            except TimeoutError:
-                continue
-            self._sending += 1
-            settled = await self._send(in_hand.claimed)
-            self._settlements.setdefault(in_hand.batch_id, []).append(settled)
-            self._sending -= 1
+    async def _send_all(self, place: int) -> None:
+        """Send what waits, one after the other; as many of these run at once as the blast has places."""
+        while True:
+            if self._waiting and place < self._places:
+                in_hand = self._waiting.popleft()
+                self._sending += 1
+                settled = await self._send(in_hand.claimed)
+                self._settlements.setdefault(in_hand.batch_id, []).append(settled)
+                self._sending -= 1
+            elif self.stop.is_set():
+                return
+            else:
+                await self._stir.wait()
+
+    def _wake_senders(self) -> None:
+        self._stir.set()
+        self._stir.clear()
 
     async def _send(self, claimed: Claimed) -> Settlement:
         try:
@@ -210,9 +258,9 @@ class Pump:
     async def _settle_all(self) -> None:
         """Settle what has gathered; end when nothing is in flight any more."""
         while True:
-            ending = self.stop.is_set() and not self._sending and self._waiting.empty()
+            ending = self.stop.is_set() and not self._sending and not self._waiting
             await self._settle_gathered()
-            if ending and not self._settlements and not self._sending:
+            if ending and not self._settlements and not self._sending and self._hold is None:
                 return
             await asyncio.sleep(GATHER)
 
@@ -244,11 +292,13 @@ class Pump:
                 del self._open[batch_id]
 
     def _put_on_hold(self, connection: Any, hold: Hold) -> None:
-        blast = ledger.get(connection, self.blast_id)
+        blast = ledger.get(connection, self.blast_id, lock_row=True)
         if blast.state != "running":
             return
+        log.warning("blast %s is held: %s", self.blast_id, hold.reason)
         at = now()
-        probe_at = at + timedelta(seconds=PROBE_SECONDS) if hold.probe else None
+        every = timedelta(seconds=self.account.settings.engine.probe_seconds)
+        probe_at = at + every if hold.probe else None
         ledger.step(connection, self.blast_id, "held", at=at, hold_reason=hold.reason, probe_at=probe_at)
         audit.append(
             connection,
@@ -262,15 +312,33 @@ class Pump:
     def end(self) -> None:
         """Nothing more leaves: what waits for its turn or its slot is given back."""
         self.stop.set()
+        self._looked.set()
         self.account.pacer.withdraw(self)
         if self.own_pacer is not None:
             self.own_pacer.withdraw(self)
-        while not self._waiting.empty():
-            in_hand = self._waiting.get_nowait()
+        self._wake_senders()
+        while self._waiting:
+            in_hand = self._waiting.popleft()
             self._settlements.setdefault(in_hand.batch_id, []).append(give_back(in_hand.claimed, now()))
 
+    async def _watch_designs(self, blast: Blast) -> None:
+        """Hold the blast once its designs do not show a message: a provider takes it all the same."""
+        while not self.stop.is_set():
+            hold = None
+            try:
+                hold = await mute(self.account, blast)
+            except StoreUnavailable as error:
+                log.error("%s", error)
+            except Exception:
+                log.exception("blast %s: its designs cannot be looked at", self.blast_id)
+            if hold is not None and not self.stop.is_set():
+                self._hold = hold
+                self.end()
+            self._looked.set()
+            await asyncio.sleep(DESIGNS)
+
     async def _watch(self) -> None:
-        """See the operator's word within LOOK seconds, take over a new rate, and keep the leases alive."""
+        """See the operator's word within LOOK seconds, obey it, and keep the leases alive."""
         lease = self.account.settings.engine.lease_seconds
         renewed = asyncio.get_running_loop().time()
         while not self._over.is_set():
@@ -283,12 +351,19 @@ class Pump:
                 blast = await self._store(lambda c: ledger.get(c, self.blast_id))
                 if blast.state != "running":
                     self.end()
-                self._take_rate(blast.rate_per_second)
+                self._obey(blast)
                 if asyncio.get_running_loop().time() - renewed > lease / 3:
                     await self._renew(lease)
                     renewed = asyncio.get_running_loop().time()
             except StoreUnavailable as error:
                 log.error("%s", error)
+
+    def _obey(self, blast: Blast) -> None:
+        """Take over urgency, concurrency and rate as the operator has them now."""
+        self.urgent = blast.urgent
+        self._places = min(blast.concurrency or sys.maxsize, self.account.settings.passkit.concurrency)
+        self._wake_senders()
+        self._take_rate(blast.rate_per_second)
 
     def _take_rate(self, per_second: float | None) -> None:
         account = self.account
