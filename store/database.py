@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,35 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from store.errors import PassbellError, UsageError
 
-BUSY_MILLISECONDS = 20_000
-"""How long a writer waits for another one. Longer than the longest of ours: a big plan or import."""
+log = logging.getLogger("passbell")
 
-_UNUSABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.DatabaseError)
-"""These classes and none below them: a bare DatabaseError is SQLite's word for a file that is no database."""
+BUSY_SECONDS = 20.0
+"""How long a writer waits for another one. Longer than the longest of ours: a big plan or import.
+
+SQLite only; `?timeout=60` at the end of the store's URL says otherwise.
+"""
+LOST_SECONDS = 60
+"""After so long Postgres counts a client as lost, and a client counts Postgres as lost.
+
+A machine that loses its network in mid-transaction holds locks that all others wait for, and by its own
+defaults Postgres keeps them for two hours.
+"""
+WELL_SECONDS = 2.0
+"""A store that could not be written is well again when it has been so for this long."""
+
+_UNUSABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.DatabaseError)
+"""These classes and none below them: a bare DatabaseError is SQLite's word for a file that is no database,
+an InternalError Postgres's for a server that only reads or a transaction that it gave up."""
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": LOST_SECONDS // 3,
+    "keepalives_interval": LOST_SECONDS // 6,
+    "keepalives_count": 4,
+    "tcp_user_timeout": LOST_SECONDS * 1_000,
+}
+"""How long a client waits for Postgres, in seconds and, the last one, milliseconds."""
+_FORBIDDEN = "42501"
+"""Postgres's code for a role that may not do this."""
 
 
 class Database:
@@ -33,7 +60,9 @@ class Database:
         """Take a `sqlite:///` or `postgresql://` URL. Opens nothing yet; raises UsageError on another URL."""
         self.url = _parse(url)
         self.dialect = self.url.get_backend_name()
+        self._busy_seconds = _busy_seconds(self.url)
         self._engine = self._make_engine()
+        self._failed_at: float | None = None
 
     def __str__(self) -> str:
         # Without the query: Postgres takes a password there too.
@@ -50,8 +79,16 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that may write. It commits at the end of the block and rolls back on an exception."""
-        with self._translated(), self._engine.begin() as connection:
-            yield connection
+        try:
+            with self._translated(), self._engine.begin() as connection:
+                yield connection
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+        # On a full disk there still is room for a transaction that changed nothing.
+        if self._failed_at is not None and time.monotonic() - self._failed_at > WELL_SECONDS:
+            self._failed_at = None
+            log.info("the store %s can be used again", self, extra={"over": True})
 
     def close(self) -> None:
         """Give all connections back."""
@@ -63,22 +100,38 @@ class Database:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            if type(error) not in _UNUSABLE:
+            if type(error) not in _UNUSABLE and getattr(error.orig, "sqlstate", None) != _FORBIDDEN:
                 raise
-            reason = " ".join(str(error.orig).split())
-            raise StoreUnavailable(f"the store {self} cannot be used: {reason}") from error
+            raise StoreUnavailable(f"the store {self} cannot be used: {self._reason(error)}") from error
+
+    def _reason(self, error: sa.exc.DBAPIError) -> str:
+        """The database's own words, with what an operator has to know besides."""
+        told = " ".join(str(error.orig).split())
+        match getattr(error.orig, "sqlite_errorname", "").split("_")[:2]:
+            case ["SQLITE", "BUSY"]:
+                return f"{told}: another process has kept it for more than {self._busy_seconds:g} s"
+            case ["SQLITE", "FULL"]:
+                return f"{told}: make room there"
+            case ["SQLITE", "IOERR"]:
+                return f"{told}: is the disk full?"
+            case ["SQLITE", "READONLY" | "CANTOPEN"]:
+                return f"{told}: this user has to be able to write the file and its folder"
+        return told
 
     def _make_engine(self) -> sa.Engine:
         if self.dialect == "postgresql":
             try:
-                return sa.create_engine(self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+                patience = {name: value for name, value in _PATIENCE.items() if name not in self.url.query}
+                engine = sa.create_engine(self.url, pool_pre_ping=True, connect_args=patience)
             except ModuleNotFoundError:
                 raise UsageError(
                     f"the store {self} needs the Postgres driver: pip install 'passbell[postgres]'"
                 ) from None
+            sa.event.listen(engine, "connect", _set_up_postgres)
+            return engine
         if self.url.database and self.url.database != ":memory:":
             _make_file(Path(self.url.database))
-        engine = sa.create_engine(self.url, connect_args={"timeout": BUSY_MILLISECONDS / 1_000})
+        engine = sa.create_engine(self.url, connect_args={"timeout": self._busy_seconds})
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -98,6 +151,26 @@ def lock(connection: sa.Connection, name: str) -> None:
     """Let one transaction at a time past this line. On SQLite a write transaction already is alone."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(crc32(name.encode()))))
+
+
+def lock_rows(connection: sa.Connection, key: sa.ColumnElement[int], keys: Sequence[int]) -> None:
+    """Lock rows in the order of their keys: two transactions that change the same ones never wait crosswise.
+
+    On SQLite a write transaction already is alone.
+    """
+    if keys and connection.dialect.name == "postgresql":
+        query = sa.select(key).where(among(connection, key, keys)).order_by(key)
+        connection.execute(query.with_for_update())
+
+
+def among(
+    connection: sa.Connection, key: sa.ColumnElement[int], keys: Sequence[int]
+) -> sa.ColumnElement[bool]:
+    """`key IN (keys)` as one bound value: building hundreds of them costs more than finding the rows."""
+    if connection.dialect.name == "postgresql":
+        return key == sa.any_(sa.literal(list(keys), postgresql.ARRAY(sa.BigInteger)))
+    each = sa.func.json_each(json.dumps(list(keys))).table_valued("value")
+    return key.in_(sa.select(each.c.value))
 
 
 def clock(connection: sa.Connection) -> float:
@@ -143,17 +216,51 @@ def _make_file(path: Path) -> None:
         raise PassbellError(f"the store {path} cannot be opened: {error.strerror}") from None
 
 
+def _busy_seconds(url: sa.URL) -> float:
+    if url.get_backend_name() != "sqlite" or "timeout" not in url.query:
+        return BUSY_SECONDS
+    try:
+        return min(max(float(str(url.query["timeout"])), 0.0), 3_600.0)
+    except ValueError:
+        raise UsageError("store.url: timeout is a number of seconds, such as timeout=60") from None
+
+
+def _set_up_postgres(dbapi_connection: Any, _record: Any) -> None:
+    """Neither side waits for the other longer than LOST_SECONDS, where a network between them is cut."""
+    with dbapi_connection.cursor() as cursor:
+        for name, value in {
+            "idle_in_transaction_session_timeout": LOST_SECONDS * 1_000,
+            "tcp_keepalives_idle": LOST_SECONDS // 3,
+            "tcp_keepalives_interval": LOST_SECONDS // 6,
+            "tcp_keepalives_count": 4,
+            "tcp_user_timeout": LOST_SECONDS * 1_000,
+        }.items():
+            cursor.execute(f"SET {name} = {value}")
+    dbapi_connection.commit()
+
+
 def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    dbapi_connection.isolation_level = None
+    dbapi_connection.isolation_level = None  # its busy timeout is the connection's `timeout`
     cursor = dbapi_connection.cursor()
-    for pragma in (
-        f"busy_timeout = {BUSY_MILLISECONDS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
+    _turn_to_wal(cursor)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _turn_to_wal(cursor: Any) -> None:
+    """SQLite's own waiting does not cover this: of two that open a new file, one is refused at once."""
+    waited_since = time.monotonic()
+    (timeout_milliseconds,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            late = time.monotonic() - waited_since > timeout_milliseconds / 1_000
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or late:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

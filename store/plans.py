@@ -86,12 +86,17 @@ def write_texts(connection: sa.Connection, texts: Mapping[int, str], skipped: Ma
 def seal(connection: sa.Connection, blast_id: int) -> Blast:
     """Write the hash over set and text: what was confirmed is what is sent."""
     digest = hashlib.sha256(get(connection, blast_id).text.encode())
-    rows = connection.execute(
-        sa.select(deliveries.c.pass_id, deliveries.c.state, deliveries.c.text)
-        .where(deliveries.c.blast_id == blast_id)
-        .order_by(deliveries.c.pass_id)
+    # Spelled out by the database: a million rows as one string each take half the time of their columns.
+    spelled = (
+        sa.cast(deliveries.c.pass_id, sa.Text)
+        + " "
+        + deliveries.c.state
+        + sa.func.coalesce(" " + deliveries.c.text, "")
+    )
+    rows = connection.scalars(
+        sa.select(spelled).where(deliveries.c.blast_id == blast_id).order_by(deliveries.c.pass_id)
     )
     for partition in rows.partitions(10_000):
-        digest.update(repr([tuple(row) for row in partition]).encode())
+        digest.update("\0".join(partition).encode() + b"\0")
     connection.execute(blasts.update().where(blasts.c.id == blast_id).values(plan_hash=digest.hexdigest()))
     return get(connection, blast_id)

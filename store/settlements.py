@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from store.database import among, lock_rows
 from store.ledger import get
 from store.schema import attempts, batches, deliveries, members, passes
 
@@ -51,7 +53,9 @@ def settle(
     A delivery whose lease has run out and was taken back is left alone. In a cancelled blast nothing
     becomes pending again.
     """
-    cancelled = get(connection, blast_id).state == "cancelled"
+    # What goes back to pending must not cross a cancel, so it has the blast first; an end may.
+    goes_back = any(settlement.state == "pending" for settlement in settlements)
+    cancelled = get(connection, blast_id, lock_row=goes_back).state == "cancelled"
     still_ours = set(
         connection.scalars(
             sa.select(deliveries.c.id)
@@ -91,43 +95,34 @@ def _in_cancelled(settlement: Settlement) -> Settlement:
         reason="unknown" if unsure else "cancelled",
         detail=settlement.detail if unsure else "the blast was cancelled before its turn",
         code=settlement.code,
+        counts=settlement.counts,
     )
 
 
 def _write_deliveries(
     connection: sa.Connection, batch_id: int, settlements: Iterable[Settlement], at: datetime
 ) -> None:
-    connection.execute(
-        deliveries.update()
-        .where(
-            deliveries.c.id == sa.bindparam("delivery_id"),
-            deliveries.c.batch_id == batch_id,
-            deliveries.c.state == "sending",
+    """One statement for all that end alike, which is nearly always all accepted ones."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for s in settlements:
+        due_at = s.due_at if s.state == "pending" else None
+        end = (s.state, s.reason, s.detail, s.code, due_at, s.counts)
+        alike.setdefault(end, []).append(s.delivery_id)
+    for (state, reason, detail, code, due_at, counts), ids in alike.items():
+        change: dict[str, Any] = {"state": state, "reason": reason, "detail": detail, "code": code}
+        change |= {"due_at": due_at, "lease_until": None}
+        change["accepted_at"] = at if state == "accepted" else None
+        if not counts:
+            change["attempts"] = deliveries.c.attempts - 1
+        connection.execute(
+            deliveries.update()
+            .where(
+                among(connection, deliveries.c.id, ids),
+                deliveries.c.batch_id == batch_id,
+                deliveries.c.state == "sending",
+            )
+            .values(**change)
         )
-        .values(
-            state=sa.bindparam("to"),
-            reason=sa.bindparam("why"),
-            detail=sa.bindparam("words"),
-            code=sa.bindparam("provider_code"),
-            due_at=sa.bindparam("due"),
-            accepted_at=sa.bindparam("accepted"),
-            attempts=deliveries.c.attempts - sa.bindparam("uncounted", type_=sa.Integer),
-            lease_until=None,
-        ),
-        [
-            {
-                "delivery_id": s.delivery_id,
-                "to": s.state,
-                "why": s.reason,
-                "words": s.detail,
-                "provider_code": s.code,
-                "due": s.due_at if s.state == "pending" else None,
-                "accepted": at if s.state == "accepted" else None,
-                "uncounted": 0 if s.counts else 1,
-            }
-            for s in settlements
-        ],
-    )
 
 
 def _write_attempts(
@@ -151,22 +146,18 @@ def _write_attempts(
 
 
 def _write_passes(connection: sa.Connection, settlements: Sequence[Settlement], at: datetime) -> None:
-    # In the order of ids, as a sync writes them: two that lock the same passes must not wait for each other.
-    settlements = sorted(settlements, key=lambda s: s.pass_id)
-    shown = [{"pass": s.pass_id, "shown": s.shown_text} for s in settlements if s.shown_text is not None]
-    if shown:
-        connection.execute(
-            passes.update()
-            .where(passes.c.id == sa.bindparam("pass"))
-            .values(shown_text=sa.bindparam("shown"), shown_at=at),
-            shown,
-        )
-    learnt = [{"pass": s.pass_id, "learnt": s.pass_status} for s in settlements if s.pass_status is not None]
-    if learnt:
-        connection.execute(
-            passes.update().where(passes.c.id == sa.bindparam("pass")).values(status=sa.bindparam("learnt")),
-            learnt,
-        )
+    changes: dict[tuple[str, str], list[int]] = {}
+    for s in settlements:
+        if s.shown_text is not None:
+            changes.setdefault(("shown_text", s.shown_text), []).append(s.pass_id)
+        if s.pass_status is not None:
+            changes.setdefault(("status", s.pass_status), []).append(s.pass_id)
+    lock_rows(connection, passes.c.id, [pass_id for ids in changes.values() for pass_id in ids])
+    for (column, value), ids in changes.items():
+        change: dict[str, Any] = {column: value}
+        if column == "shown_text":
+            change["shown_at"] = at
+        connection.execute(passes.update().where(among(connection, passes.c.id, ids)).values(**change))
     for status in {s.member_status for s in settlements if s.member_status is not None}:
         ended = [s.pass_id for s in settlements if s.member_status == status]
         holders = sa.select(passes.c.member_id).where(passes.c.id.in_(ended))
