@@ -1,44 +1,43 @@
-"""What ledger and queue cost: a plan over many members, and a blast beside bare httpx clients, in one run.
+"""Where the time goes: plan, ledger, client and engine, one after the other in one run.
 
-    python bench/engine.py [--members 100000] [--passes 3000] [--rounds 3]
+    python -m bench.engine [plan] [ledger] [send] [memory] [--passes 10000] [--rounds 3]
 
-The bare clients do what a blast does for each pass (read it, write it back with the text; a token signed
-for each request) against the same stand-in, with no ledger, no queue and no pace. `one pool` is a plain
-httpx.AsyncClient; `lanes` is one httpx client for each request in flight, as passbell uses them. The
-figures to quote are the ratios: the machine may be shared.
+plan    the whole verb over 10,000, 100,000 and 1,000,000 members
+ledger  deliveries claimed and settled in one process without any sending
+send    the bare client and the engine over it, against a static sink (nginx); the engine on SQLite and
+        on Postgres, over pyreqwest and over httpx
+memory  a worker's peak after the same work, in a blast of 10,000 and in one of 1,000,000
+
+The figures to quote are the ratios: the machine may be shared. docs/performance.md has a run with its
+conditions.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
+import json
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from datetime import timedelta
 
 import httpx
-import jwt
-import sqlalchemy as sa
+from pyreqwest.client import Client, ClientBuilder
 
-from jobs import blasts, worker_child
-from jobs.account import open_client
-from jobs.intake.sync import sync
-from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
-from store import enrolments, ledger, migrations, programs
-from store.audiences import Selection
-from store.database import Database
-from store.programs import Program, Tier
-from store.schema import batches, passes
-from store.settings import Settings, load
+from bench.house import KEY, SECRET, House, fill, house, peak_memory, postgres_url, private, wait, workers
+from bench.sink import Sink, sink
+from jobs.channels.base import Outcome, Parcel
+from jobs.channels.passkit import PassKitChannel
+from jobs.channels.passkit_api import Account, PassKit
+from store import ledger, settlements
+from store.settlements import Settlement
+from store.times import now
 
 CONCURRENCY = 16
+SIZES = (10_000, 100_000, 1_000_000)
+BATCH = 250
 
 
 def main() -> None:
@@ -46,214 +45,261 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--members", type=int, default=100_000)
-    parser.add_argument("--passes", type=int, default=3_000)
+    parser.add_argument("parts", nargs="*", choices=["plan", "ledger", "send", "memory", []])
+    parser.add_argument("--passes", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        plan_time(Path(folder) / "plan", given.members, given.rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        side_by_side(Path(folder), given.passes, given.rounds)
+    parts = given.parts or ["plan", "ledger", "send", "memory"]
+    if "plan" in parts:
+        plan_time(given.rounds)
+    if "ledger" in parts:
+        ledger_rate(given.passes)
+    if "send" in parts:
+        side_by_side(given.passes, given.rounds)
+    if "memory" in parts:
+        memory(given.passes)
 
 
-def plan_time(home: Path, count: int, rounds: int) -> None:
-    """Time the whole verb: predicate, gate, insert, hash, audit, commit."""
-    settings = load(home)
-    database = Database(settings.store_url)
-    migrations.migrate(database)
-    fill(database, settings, count)
-    texts = {"one text": "Two for one", "a text of their own": "{first_name|friend}, two for one"}
-    for words, text in texts.items():
-        seconds = []
-        for number in range(rounds):
-            began = time.perf_counter()
-            plan = blasts.plan(
-                database,
-                settings,
-                program="P",
-                chosen=Selection("where", "points >= 0 AND tier = 'gold'"),
-                text=f"{text} {number}",
-                actor="bench",
-            )
-            seconds.append(time.perf_counter() - began)
-            assert plan.tally.planned == count
-        print(f"plan over {count:,} members, {words}: {statistics.median(seconds):.2f} s (of {rounds})")
-    database.close()
+def plan_time(rounds: int) -> None:
+    """The whole verb: predicate, gate, insert, hash, audit, commit."""
+    for count in SIZES:
+        with house() as home:
+            fill(home, count)
+            for words, text in {"one text": "Two for one", "own texts": "{first_name}, two for one"}.items():
+                seconds = []
+                for number in range(rounds):
+                    began = time.perf_counter()
+                    plan = home.plan(f"{text} {number}")
+                    seconds.append(time.perf_counter() - began)
+                    assert plan.tally.counts["pending"] == count
+                print(f"plan, {count:>9,} members, {words}: {middle(seconds)} s", flush=True)
 
 
-def fill(database: Database, settings: Settings, count: int) -> None:
-    """So many installed members in one program."""
-    at = datetime.now(UTC)
-    with database.write() as connection:
-        program = Program("P", settings.account, "membership", "Bench")
-        programs.upsert_program(connection, program)
-        programs.replace_tiers(connection, "P", [Tier("gold", "Gold", "T", "ok")])
-        programs.mark_synced(connection, "P", message_field=settings.passkit.message_field, at=at)
-    for start in range(0, count, 5_000):
-        page = [enrolments.storable(holder(number)) for number in range(start, min(start + 5_000, count))]
-        with database.write() as connection:
-            enrolments.upsert_page(connection, "P", page, message_key=settings.message_key, seen_at=at)
+def ledger_rate(count: int) -> None:
+    """Claimed and settled as accepted, in batches, with nothing sent in between."""
+    with postgres_url() as url:
+        for words, store_url in {"SQLite": "", "Postgres": url}.items():
+            with house(store_url) as home:
+                fill(home, count)
+                blast_id = home.launch(home.plan("Two for one"))
+                began = time.perf_counter()
+                while claim_and_settle(home, blast_id):
+                    pass
+                seconds = time.perf_counter() - began
+                assert home.states(blast_id)["accepted"] == count
+                print(f"claim and settle, {words}: {count / seconds:,.0f} deliveries/s", flush=True)
 
 
-def holder(number: int) -> dict[str, Any]:
-    """A member as a sync reads it."""
-    return {
-        "provider_id": f"{number:022}",
-        "external_id": f"M{number:07}",
-        "tier_id": "gold",
-        "name": f"Anna {number} Lind",
-        "email": f"anna{number}@example.com",
-        "phone": "",
-        "points": float(number % 900),
-        "secondary_points": None,
-        "tier_points": None,
-        "birthday": None,
-        "status": "ACTIVE",
-        "opted_out": False,
-        "expires_at": None,
-        "created_at": None,
-        "updated_at": None,
-        "pass_status": "PASS_INSTALLED",
-        "wallets": ["apple"],
-        "installed_at": None,
-        "meta": {"zip": f"{number % 99999:05}", "city": "Wien"},
-        "keys": {},
-    }
-
-
-def side_by_side(home: Path, count: int, rounds: int) -> None:
-    """The bare clients and the blast take turns, so that a slow moment hits all of them."""
-    flags = {
-        "rehearsal.members": str(count),
-        "passkit.rate_per_second": "10000",
-        "passkit.concurrency": str(CONCURRENCY),
-    }
-    settings = load(home, flags)
-    url = standing.address(settings)
-    database = Database(settings.store_url)
-    migrations.migrate(database)
-    try:
-        asyncio.run(read_all(database, settings))
-        rates: dict[str, list[float]] = {"one pool": [], "lanes": [], "blast": []}
-        for number in range(rounds):
-            ids = installed(database)
-            rates["one pool"].append(asyncio.run(bare(url, ids, f"pool {number}", lanes=1)))
-            rates["lanes"].append(asyncio.run(bare(url, ids, f"lanes {number}", lanes=CONCURRENCY)))
-            rates["blast"].append(blast(database, settings, f"blast {number}"))
-            print(
-                ", ".join(f"{name} {values[-1]:,.0f} passes/s" for name, values in rates.items()), flush=True
-            )
-        for name in ("one pool", "lanes"):
-            ratios = [ours / bare for ours, bare in zip(rates["blast"], rates[name], strict=True)]
-            spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            print(f"blast / bare httpx, {name}: {statistics.median(ratios):.2f} ({spread})")
-    finally:
-        standing.stop(settings)
-        database.close()
-
-
-async def read_all(database: Database, settings: Settings) -> None:
-    client = open_client(settings)
-    try:
-        await sync(database, client, settings, program=None, progress=None, actor="bench")
-    finally:
-        await client.close()
-
-
-def biggest(database: Database, settings: Settings) -> str:
-    with database.read() as connection:
-        rows = programs.list_programs(connection, settings.account)
-    return max(rows, key=lambda row: row.members).program.id
-
-
-def installed(database: Database) -> list[str]:
-    """The first 1,500 members' passes that a blast would message."""
-    query = sa.select(passes.c.provider_id).where(passes.c.status == "installed").order_by(passes.c.id)
-    with database.read() as connection:
-        return list(connection.scalars(query.limit(1_500)))
-
-
-async def bare(url: str, ids: list[str], text: str, *, lanes: int) -> float:
-    """Passes a second that httpx alone brings the text to."""
-    waiting = iter(ids)
-    clients = [
-        httpx.AsyncClient(
-            base_url=url,
-            trust_env=False,
-            timeout=30,
-            limits=httpx.Limits(max_connections=CONCURRENCY // lanes, max_keepalive_connections=CONCURRENCY),
+def claim_and_settle(home: House, blast_id: int) -> bool:
+    """One batch; False where nothing is due any more."""
+    at = now()
+    with home.database.write() as connection:
+        batch_id, claimed = ledger.claim(
+            connection, blast_id, worker="bench", limit=BATCH, lease_until=at + timedelta(minutes=1), at=at
         )
-        for _ in range(lanes)
-    ]
-
-    async def one_after_another(client: httpx.AsyncClient) -> None:
-        for identifier in waiting:
-            path = f"/members/member/id/{identifier}"
-            record = (await client.get(path, headers=signed())).raise_for_status().json()
-            change = {
-                "id": record["id"],
-                "programId": record["programId"],
-                "tierId": record["tierId"],
-                "operation": "OPERATION_PATCH",
-                "metaData": record["metaData"] | {"latestOffer": text},
-            }
-            (await client.put("/members/member", json=change, headers=signed())).raise_for_status()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(one_after_another(clients[number % lanes]) for number in range(CONCURRENCY)))
-    seconds = time.perf_counter() - began
-    for client in clients:
-        await client.aclose()
-    return len(ids) / seconds
+    ended = [Settlement(one.id, one.pass_id, "accepted", "accepted", shown_text=one.text) for one in claimed]
+    if ended:
+        with home.database.write() as connection:
+            settlements.settle(connection, blast_id, batch_id, ended, at=now())
+    return bool(claimed)
 
 
-def signed() -> dict[str, str]:
-    claims = {"uid": REHEARSAL_KEY, "iat": int(time.time()) - 10, "exp": int(time.time()) + 50}
-    return {"authorization": jwt.encode(claims, REHEARSAL_SECRET, "HS256")}
+def side_by_side(count: int, rounds: int) -> None:
+    """The bare clients and the engine take turns, so that a slow moment hits all of them."""
+    with ExitStack() as stack:
+        static = stack.enter_context(sink())
+        url = stack.enter_context(postgres_url())
+        homes = {
+            "engine, SQLite": stack.enter_context(ready(static, "pyreqwest", "")),
+            "engine, Postgres": stack.enter_context(ready(static, "pyreqwest", url)),
+            "engine over httpx": stack.enter_context(ready(static, "httpx", "")),
+        }
+        runs: dict[str, Callable[[int], float]] = {
+            "bare pyreqwest": lambda _: asyncio.run(bare(count, over_pyreqwest(static))),
+            "bare httpx": lambda _: asyncio.run(bare(count, over_httpx(static))),
+            "our client": lambda _: asyncio.run(bare(count, over_ours(static, "pyreqwest"))),
+            "our client over httpx": lambda _: asyncio.run(bare(count, over_ours(static, "httpx"))),
+        } | {name: lambda number, home=home: blast(home, count, number) for name, home in homes.items()}
+        for home in homes.values():
+            fill(home, count)
+        rates: dict[str, list[float]] = {name: [] for name in runs}
+        for number in range(rounds):
+            for name, run in runs.items():
+                rates[name].append(run(number))
+        for name, values in rates.items():
+            print(f"{name:24} {middle(values, ',.0f')} passes/s")
+        for ours, theirs in (
+            ("engine, SQLite", "bare pyreqwest"),
+            ("engine, SQLite", "our client"),
+            ("engine, Postgres", "bare pyreqwest"),
+            ("engine, Postgres", "our client"),
+            ("engine over httpx", "bare httpx"),
+            ("engine over httpx", "our client over httpx"),
+        ):
+            ratios = [mine / other for mine, other in zip(rates[ours], rates[theirs], strict=True)]
+            print(f"{ours} / {theirs}: {middle(ratios)}")
 
 
-def blast(database: Database, settings: Settings, text: str) -> float:
-    """Passes a second of a whole blast in one worker, from its first claim to its last settlement."""
-    plan = blasts.plan(
-        database,
-        settings,
-        program=biggest(database, settings),
-        chosen=Selection("all"),
-        text=text,
-        actor="bench",
+def ready(
+    static: Sink, transport: str, store_url: str, rate: float = 10_000
+) -> AbstractContextManager[House]:
+    """A house whose PassKit is the sink, by default at a rate that never binds."""
+    return house(
+        store_url,
+        passkit__base_url=static.url,
+        passkit__api_key=KEY,
+        passkit__api_secret=SECRET,
+        passkit__rate_per_second=rate,
+        passkit__concurrency=CONCURRENCY,
+        passkit__transport=transport,
     )
-    expect = plan.tally.counts["pending"]
-    worker = worker_child.start(settings)
-    try:
-        blasts.launch(database, settings, plan.blast.id, expect=expect, actor="bench", ring=lambda _: None)
-        wait(lambda: state(database, plan.blast.id) == "finished", worker)
-    finally:
-        assert worker.stdin is not None
-        worker.stdin.close()
-        worker.wait(30)
-    with database.read() as connection:
-        assert ledger.tally(connection, plan.blast.id).states["accepted"] == expect
-        began, ended = connection.execute(
-            sa.select(sa.func.min(batches.c.claimed_at), sa.func.max(batches.c.settled_at)).where(
-                batches.c.blast_id == plan.blast.id
-            )
-        ).one()
-    seconds: float = (ended - began).total_seconds()
-    return expect / seconds
 
 
-def state(database: Database, blast_id: int) -> str:
-    with database.read() as connection:
-        return ledger.get(connection, blast_id).state
+def blast(home: House, count: int, number: int) -> float:
+    """Passes a second of a whole blast in one worker, from its first claim to its last settlement."""
+    blast_id = home.launch(home.plan(f"Two for one {number}"))
+    with workers(home.settings) as crew:
+        wait("the blast is finished", lambda: home.state(blast_id) == "finished", crew)
+    assert home.states(blast_id)["accepted"] == count
+    return count / home.seconds(blast_id)
 
 
-def wait(done: Callable[[], bool], worker: subprocess.Popen[bytes]) -> None:
-    while not done():
-        if worker.poll() is not None:
-            sys.exit("the worker died")
-        time.sleep(0.2)
+Send = Callable[[str], Awaitable[None]]
+
+
+async def bare(count: int, open_send: Callable[[AsyncExitStack], Send]) -> float:
+    """Passes a second that a client alone brings a text to: no ledger, no queue, no pace."""
+    async with AsyncExitStack() as stack:
+        ids = iter([f"{number:022}" for number in range(count)])
+
+        async def one_after_another(send: Send) -> None:
+            for identifier in ids:
+                await send(identifier)
+
+        senders = [one_after_another(send) for send in (open_send(stack) for _ in range(CONCURRENCY))]
+        began = time.perf_counter()
+        await asyncio.gather(*senders)
+        return count / (time.perf_counter() - began)
+
+
+def over_pyreqwest(static: Sink) -> Callable[[AsyncExitStack], Send]:
+    """The least that can be done with pyreqwest: read the member, write it back with the text."""
+    shared: list[Client] = []
+
+    def open_send(stack: AsyncExitStack) -> Send:
+        if not shared:
+            shared.append(ClientBuilder().no_proxy().build())
+            stack.push_async_callback(shared[0].close)
+        client = shared[0]
+
+        async def send(identifier: str) -> None:
+            read = client.get(f"{static.url}/members/member/id/{identifier}").header("authorization", token())
+            answer = await read.build().send()
+            change = changed(json.loads(bytes(await answer.bytes())))
+            write = client.put(f"{static.url}/members/member").header("authorization", token())
+            answer = await write.header("content-type", "application/json").body_text(change).build().send()
+            assert json.loads(bytes(await answer.bytes()))["id"]
+
+        return send
+
+    return open_send
+
+
+def over_httpx(static: Sink) -> Callable[[AsyncExitStack], Send]:
+    """The same with httpx, one connection a client: the fastest way of httpx that we know."""
+
+    def open_send(stack: AsyncExitStack) -> Send:
+        client = httpx.AsyncClient(
+            base_url=static.url, trust_env=False, limits=httpx.Limits(max_connections=1)
+        )
+        stack.push_async_callback(client.aclose)
+
+        async def send(identifier: str) -> None:
+            headers = {"authorization": token(), "content-type": "application/json"}
+            answer = await client.get(f"/members/member/id/{identifier}", headers=headers)
+            change = changed(json.loads(answer.content))
+            answer = await client.put("/members/member", content=change, headers=headers)
+            assert json.loads(answer.content)["id"]
+
+        return send
+
+    return open_send
+
+
+def over_ours(static: Sink, transport: str) -> Callable[[AsyncExitStack], Send]:
+    """The engine's own channel, without the engine."""
+    shared: list[PassKitChannel] = []
+
+    def open_send(stack: AsyncExitStack) -> Send:
+        if not shared:
+            account = Account(static.url, KEY, SECRET, concurrency=CONCURRENCY, transport=transport)
+            shared.append(PassKitChannel(PassKit(account)))
+            stack.push_async_callback(shared[0].close)
+        channel = shared[0]
+
+        async def send(identifier: str) -> None:
+            parcel = Parcel("membership", identifier, "M", "P", "gold", "latestOffer", "Two for one")
+            assert (await channel.send(parcel)).outcome is Outcome.ACCEPTED
+
+        return send
+
+    return open_send
+
+
+def token() -> str:
+    """A signed token, as our client makes it: the same one for all requests of a second."""
+    second = int(time.time())
+    if second not in _tokens:
+        import jwt
+
+        _tokens.clear()
+        claims = {"uid": KEY, "iat": second - 10, "exp": second + 50}
+        _tokens[second] = jwt.encode(claims, SECRET, algorithm="HS256")
+    return _tokens[second]
+
+
+_tokens: dict[int, str] = {}
+
+
+def changed(record: dict[str, object]) -> str:
+    """The update of a member, as our client writes it."""
+    data = record["metaData"]
+    assert isinstance(data, dict)
+    change = {
+        "id": record["id"],
+        "programId": record["programId"],
+        "tierId": record["tierId"],
+        "operation": "OPERATION_PATCH",
+        "metaData": data | {"latestOffer": "Two for one"},
+        "person": record["person"],
+    }
+    return json.dumps(change, separators=(",", ":"))
+
+
+def memory(count: int) -> None:
+    """A worker's peak after `count` deliveries of a small and of a big blast."""
+    peaks = {size: peak for size in (SIZES[0], SIZES[-1]) for peak in peak_after(count, size)}
+    for size, peak in peaks.items():
+        print(f"worker, {count:,} deliveries of a blast of {size:,}: peak {peak:.0f} MB")
+    small, big = peaks.values()
+    print(f"the big one takes {big - small:+.0f} MB")
+
+
+def peak_after(count: int, size: int) -> Iterator[float]:
+    with sink() as static, ready(static, "pyreqwest", "") as home:
+        fill(home, size)
+        blast_id = home.launch(home.plan("Two for one"))
+        with workers(home.settings) as crew:
+            wait("enough is sent", lambda: home.states(blast_id)["accepted"] >= min(count, size), crew)
+            yield peak_memory(crew[0])
+
+
+def middle(values: list[float], form: str = ".2f") -> str:
+    """The median, with the least and the most."""
+    low, high = format(min(values), form), format(max(values), form)
+    return f"{format(statistics.median(values), form)} ({low} to {high})"
 
 
 if __name__ == "__main__":
-    os.umask(0o077)
+    private()
     main()

@@ -1,6 +1,6 @@
 """How soon the console shows something on a store with many members, on a real terminal (a pty).
 
-    python bench/first_paint.py [--members 100000] [--runs 9]
+    python -m bench.first_paint [--members 100000] [--runs 9]
 
 Each run starts `passbell` anew and takes three times from the start of the process: until the first frame
 is on the terminal (masthead, tabs, footer), until it says LIVE or REHEARSAL, and until the first program
@@ -21,15 +21,11 @@ import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 from pathlib import Path
 
-from bench.engine import fill
-from store import migrations
-from store.database import Database
-from store.settings import load
+from bench.house import fill, house
 
 COLUMNS, ROWS = 120, 40
 LIMIT = 20.0
@@ -45,13 +41,9 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=9)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
-        settings = load(home)
-        database = Database(settings.store_url)
-        migrations.migrate(database)
-        fill(database, settings, given.members)
-        database.close()
+    with house() as here:
+        fill(here, given.members)
+        home = here.settings.home
         (home / "passbell.toml").write_text("[console]\nstart_worker = false\n")
         runs = [[*first_paint(home, WORDS), import_textual()] for _ in range(given.runs + 1)][1:]
     for name, times in zip(NAMES, zip(*runs, strict=True), strict=True):
