@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -198,15 +198,11 @@ class Console(App[None]):
         account = self.desk.settings.account
         if self._child is not None and self._child.poll() is None:
             running = await self.read(lambda connection: ledger.running_blasts(connection, account))
-            if running:
-                which = ", ".join(map(str, running))
-                question = Ask(
-                    "Leave while a blast is running?",
-                    f"Blast {which} is sent by this console's worker. It finishes its batch and ends "
-                    "with the console; nothing is lost: a worker started later goes on (`passbell worker`).",
-                    yes="Leave",
-                    no="Stay",
-                )
+            newest = await self.read(lambda connection: ledger.list_blasts(connection, account))
+            scheduled = [blast.id for blast in reversed(newest) if blast.state == "scheduled"]
+            if running or scheduled:
+                title = f"Leave while a blast is {'running' if running else 'scheduled'}?"
+                question = Ask(title, what_leaving_means(running, scheduled), yes="Leave", no="Stay")
                 if not await self.push_screen_wait(question):
                     return
         self.exit()
@@ -275,6 +271,20 @@ class Console(App[None]):
             self._exception = error
             self._exception_event.set()
         self._close_messages_no_wait()
+
+
+def what_leaving_means(running: Sequence[int], scheduled: Sequence[int]) -> str:
+    """For the blasts that this console's worker sends, and for those that it was to start."""
+    told = []
+    these, later = (", ".join(map(str, ids)) for ids in (running, scheduled))
+    if running:
+        told.append(
+            f"Blast {these} is sent by this console's worker. It finishes its batch and ends "
+            "with the console; nothing is lost: a worker started later goes on (`passbell worker`)."
+        )
+    if scheduled:
+        told.append(f"Blast {later} is scheduled, and missed if no worker is alive at its time.")
+    return "\n".join(told)
 
 
 def run(desk: Desk) -> None:

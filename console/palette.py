@@ -11,6 +11,7 @@ from textual.content import Content
 
 from console.actions import Action, of_scope
 from console.plain import inert
+from console.screens.help import scopes_of
 from store import ledger, programs
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ class Commands(Provider):
             yield found
 
     def _actions(self) -> list[Found]:
-        scope = getattr(self.screen, "mode", "")
-        found = [self._of(action, "screen") for action in of_scope(scope) if action.footer]
+        """What may be done on this screen as it stands, and everywhere."""
+        scopes = [scope for scope in scopes_of(self.screen) if scope not in ("table", "app")]
+        here = [action for scope in scopes for action in of_scope(scope)]
+        found = [self._of(one, "screen") for one in here if self.screen.check_action(one.verb, ())]
         everywhere = [action for action in of_scope("app") if action.verb != "command_palette"]
         return found + [self._of(action, "app") for action in everywhere]
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from jobs.engine.gate import REASONS
+
+if TYPE_CHECKING:
+    from store.ledger import Blast
 
 VERDICTS = {
     "alert": "the phone shows the text on its lock screen",
@@ -38,11 +42,23 @@ def figures(counts: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`."""
+    """`45 s`, `12 min`, `3 h 20 min`, `5 days`."""
     whole = round(seconds)
     if whole < 90:
         return f"{whole} s"
     minutes = round(seconds / 60)
     if minutes < 90:
         return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{round(minutes / (24 * 60))} days"
+
+
+def limits(blast: Blast) -> list[str]:
+    """A blast's own limits, those it has: `at most 20 requests a second`, `4 deliveries at once`."""
+    told = []
+    if blast.rate_per_second is not None:
+        told.append(f"at most {blast.rate_per_second:g} requests a second")
+    if blast.concurrency is not None:
+        told.append(f"at most {blast.concurrency} deliveries at once")
+    return told

@@ -1,4 +1,4 @@
-"""The verbs of a blast: plan, launch, pause, resume, cancel, retry, rate.
+"""The verbs of a blast: plan, launch, pause, resume, cancel, retry, rate, concurrency, urgent.
 
 Each is one transaction with its audit entry. A key on a screen and a command call the same verb.
 """
@@ -7,24 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from jobs import moments
 from jobs.engine import gate
-from store import audiences, audit, ledger, plans, predicates, programs, texts
+from store import audiences, audit, ledger, plans, predicates, programs, schedules, texts
 from store.audiences import Audience, Selection, in_words
 from store.database import Database
 from store.errors import Refused, UsageError
 from store.ledger import Blast, Tally
 from store.schema import blasts, deliveries, members, passes
 from store.settings import Settings
-from store.times import now
+from store.times import now, rfc3339
 
 REQUESTS_PER_MESSAGE = 2
 """PassKit: the pass is read and then written, since a write replaces its free data whole."""
+MOST_IN_FLIGHT = 512
+"""Deliveries in flight at once in one worker, at most: what the setting allows too."""
+STARTING = ("planned", "scheduled", "missed")
+"""States of a blast that was not started yet."""
 CHUNK = 5_000
+
+_SAY_WHEN = "launch it with --now, give it another time with --at, or cancel it"
 
 Ring = Callable[[int], None]
 """Wakes a worker for a blast. It may fail silently: workers also find due blasts by themselves."""
@@ -50,6 +57,8 @@ class Plan:
             "verdicts": self.tally.verdicts,
             "skipped_by_reason": self.tally.skipped_by_reason,
             "eta_seconds": self.eta_seconds,
+            "send_at": rfc3339(self.blast.send_at),
+            "urgent": self.blast.urgent,
             "account": self.blast.account,
         }
 
@@ -62,14 +71,19 @@ def plan(
     chosen: Audience | Selection,
     text: str,
     name: str | None = None,
+    send_at: datetime | None = None,
+    urgent: bool = False,
     actor: str,
 ) -> Plan:
     """Freeze audience and text: one delivery for each pass, pending or skipped with a reason.
 
+    `send_at` is kept for the launch, and so is whether the blast goes before those that are not urgent.
     Raises UsageError for a text, predicate or program that is wrong and Refused where nobody is
     meant or the program was read for another message field. Nothing is written then.
     """
     at = now()
+    if send_at is not None:
+        moments.check(send_at, at=at)
     with database.write() as connection:
         found = programs.get(connection, program, settings.account)
         text = checked(connection, found.id, text)
@@ -94,6 +108,8 @@ def plan(
         plans.freeze(connection, blast_id, _asked(found.id, who, None if personal else text), at=at)
         if personal:
             _render(connection, blast_id, text)
+        if send_at is not None or urgent:
+            _change(connection, blast_id, send_at=send_at, urgent=urgent)
         tally = ledger.tally(connection, blast_id)
         if not tally.planned:
             raise Refused(
@@ -105,7 +121,14 @@ def plan(
             actor=actor,
             act="blast.plan",
             subject=str(blast_id),
-            details={"program": found.id, "text": text, "hash": blast.plan_hash, "counts": tally.counts},
+            details={
+                "program": found.id,
+                "text": text,
+                "hash": blast.plan_hash,
+                "counts": tally.counts,
+                "send_at": rfc3339(send_at),
+                "urgent": urgent,
+            },
             at=at,
         )
     return Plan(blast, tally, eta_seconds(tally.open, settings, blast))
@@ -128,36 +151,82 @@ def eta_seconds(open_deliveries: int, settings: Settings, blast: Blast | None = 
 
 
 def launch(
-    database: Database, settings: Settings, blast_id: int, *, expect: int, actor: str, ring: Ring
+    database: Database,
+    settings: Settings,
+    blast_id: int,
+    *,
+    expect: int,
+    send_at: datetime | None = None,
+    at_once: bool = False,
+    urgent: bool = False,
+    actor: str,
+    ring: Ring,
 ) -> Blast:
-    """Let a planned blast run. Launching twice is one launch.
+    """Let a planned blast run, or give it the moment to start at. Launching twice is one launch.
 
-    `expect` is the count that the operator confirmed: the passes to be messaged, or all planned ones.
-    Raises Refused where it differs from the frozen count, nothing would be sent, or the blast belongs
-    to the other account.
+    expect   the count that the operator confirmed: the passes to be messaged, or all planned ones
+    send_at  the moment to start at; None: the one it was planned for, or else now
+    at_once  now, whatever it was planned or scheduled for
+    urgent   it goes before those that are not
+
+    Its first message leaves `engine.undo_seconds` after a start that is asked for here. Raises Refused
+    where the count differs from the frozen one, nothing would be sent, the blast belongs to the other
+    account or missed its time and neither `send_at` nor `at_once` says what to do.
     """
     at = now()
+    if send_at is not None:
+        moments.check(send_at, at=at)
     with database.write() as connection:
-        blast = ledger.get(connection, blast_id, lock_row=True)
-        _same_account(blast, settings)
-        counts = ledger.tally(connection, blast_id).counts
-        if blast.state not in ("planned", "scheduled", "missed"):
-            if blast.state == "cancelled":
-                raise Refused(f"blast {blast_id} was cancelled: plan a new one")
-            return blast
-        if expect not in (counts["pending"], counts["planned"]):
-            raise Refused(
-                f"blast {blast_id} would message {counts['pending']} of {counts['planned']} passes, "
-                f"and {expect} were confirmed: look at the plan again"
-            )
-        if not counts["pending"]:
-            raise Refused(
-                f"blast {blast_id} would message nobody: all {counts['planned']} passes are skipped"
-            )
-        blast = ledger.step(connection, blast_id, "running", at=at)
-        _record(connection, actor, "launch", blast, {"expect": expect, "counts": counts}, at)
-    ring(blast_id)
+        before = ledger.get(connection, blast_id, lock_row=True)
+        _same_account(before, settings)
+        if before.state == "cancelled":
+            raise Refused(f"blast {blast_id} was cancelled: plan a new one")
+        if urgent and not before.urgent and before.state != "finished":
+            _change(connection, blast_id, urgent=True)
+            _record(connection, actor, "urgent", before, {"urgent": True}, at)
+        if _is_launched(before, send_at, at_once):
+            return ledger.get(connection, blast_id)
+        counts = _confirmed(connection, before, expect)
+        send_at = None if at_once else send_at or before.send_at
+        details = {"from": before.state, "expect": expect, "counts": counts}
+        if send_at is None:
+            undo = timedelta(seconds=settings.engine.undo_seconds)
+            blast = schedules.start(connection, blast_id, at=at, sends_from=at + undo if undo else None)
+            _record(connection, actor, "launch", blast, details, at)
+        elif send_at <= at:
+            told = rfc3339(send_at)
+            raise Refused(f"blast {blast_id} was planned for {told}, which has passed: {_SAY_WHEN}")
+        else:
+            blast = schedules.schedule(connection, blast_id, send_at=send_at, at=at)
+            details |= {"send_at": rfc3339(send_at), "before": rfc3339(before.send_at)}
+            _record(connection, actor, "schedule", blast, details, at)
+    if blast.state == "running":
+        ring(blast_id)
     return blast
+
+
+def _is_launched(blast: Blast, send_at: datetime | None, at_once: bool) -> bool:
+    """Whether a launch has nothing to do. Raises Refused where what it asks for cannot be any more."""
+    if blast.state not in STARTING:
+        if send_at is not None:
+            raise Refused(f"blast {blast.id} is {blast.state}: it was started, and another time does nothing")
+        return True
+    if blast.state == "missed" and send_at is None and not at_once:
+        raise Refused(f"blast {blast.id} missed its time, {rfc3339(blast.send_at)}: {_SAY_WHEN}")
+    return blast.state == "scheduled" and not at_once and send_at in (None, blast.send_at)
+
+
+def _confirmed(connection: sa.Connection, blast: Blast, expect: int) -> dict[str, int]:
+    """The blast's counts. Raises Refused where they are not what the operator confirmed."""
+    counts = ledger.tally(connection, blast.id).counts
+    if expect not in (counts["pending"], counts["planned"]):
+        raise Refused(
+            f"blast {blast.id} would message {counts['pending']} of {counts['planned']} passes, "
+            f"and {expect} were confirmed: look at the plan again"
+        )
+    if not counts["pending"]:
+        raise Refused(f"blast {blast.id} would message nobody: all {counts['planned']} passes are skipped")
+    return counts
 
 
 def pause(database: Database, settings: Settings, blast_id: int, *, actor: str) -> Blast:
@@ -166,7 +235,7 @@ def pause(database: Database, settings: Settings, blast_id: int, *, actor: str) 
 
 
 def resume(database: Database, settings: Settings, blast_id: int, *, actor: str, ring: Ring) -> Blast:
-    """Go on after a pause or a hold."""
+    """Go on after a pause or a hold. An undo window that was open still ends when it would have."""
     with database.read() as connection:
         state = ledger.get(connection, blast_id).state
     if state not in ("paused", "held", "running"):
@@ -177,7 +246,10 @@ def resume(database: Database, settings: Settings, blast_id: int, *, actor: str,
 
 
 def cancel(database: Database, settings: Settings, blast_id: int, *, actor: str) -> Blast:
-    """End a blast for good: what is pending will never be sent; what was accepted stays."""
+    """End a blast for good: what is pending will never be sent; what was accepted stays.
+
+    Within the undo window, and before a schedule's moment, that is all of it.
+    """
     return _step(database, settings, blast_id, "cancelled", actor=actor)
 
 
@@ -213,17 +285,56 @@ def set_rate(
     database: Database, settings: Settings, blast_id: int, *, per_second: float | None, actor: str
 ) -> Blast:
     """Give a blast a limit of its own (requests in any second), under the account's; None takes it away."""
+    check_limits(per_second, None)
+    told = {"per_second": per_second}
+    return _adjust(database, settings, blast_id, "rate", told, actor=actor, rate_per_second=per_second)
+
+
+def set_concurrency(
+    database: Database, settings: Settings, blast_id: int, *, deliveries: int | None, actor: str
+) -> Blast:
+    """Let so many deliveries of a blast be in flight at once in each worker; None: as the setting allows."""
+    check_limits(None, deliveries)
+    told = {"deliveries": deliveries}
+    return _adjust(database, settings, blast_id, "concurrency", told, actor=actor, concurrency=deliveries)
+
+
+def check_limits(per_second: float | None, deliveries: int | None) -> None:
+    """Raise UsageError for limits that no blast can have."""
     if per_second is not None and not 0 < per_second <= 10_000:
         raise UsageError(f"a rate lies above 0 and at most at 10000 requests a second, not {per_second:g}")
+    if deliveries is not None and not 0 < deliveries <= MOST_IN_FLIGHT:
+        raise UsageError(f"a concurrency lies between 1 and {MOST_IN_FLIGHT}, not at {deliveries}")
+
+
+def set_urgent(database: Database, settings: Settings, blast_id: int, *, urgent: bool, actor: str) -> Blast:
+    """Let a blast go before those that are not urgent, or no longer."""
+    return _adjust(database, settings, blast_id, "urgent", {"urgent": urgent}, actor=actor, urgent=urgent)
+
+
+def _adjust(
+    database: Database,
+    settings: Settings,
+    blast_id: int,
+    act: str,
+    details: dict[str, Any],
+    *,
+    actor: str,
+    **values: object,
+) -> Blast:
     at = now()
     with database.write() as connection:
         blast = ledger.get(connection, blast_id, lock_row=True)
         _same_account(blast, settings)
-        if not ledger.STEPS[blast.state] or blast.state == "finished":
-            raise Refused(f"blast {blast_id} is {blast.state}: its rate no longer matters")
-        connection.execute(blasts.update().where(blasts.c.id == blast_id).values(rate_per_second=per_second))
-        _record(connection, actor, "rate", blast, {"per_second": per_second}, at)
+        if blast.state in ("finished", "cancelled"):
+            raise Refused(f"blast {blast_id} is {blast.state}: nothing of it is left to be sent")
+        _change(connection, blast_id, **values)
+        _record(connection, actor, act, blast, details, at)
         return ledger.get(connection, blast_id)
+
+
+def _change(connection: sa.Connection, blast_id: int, **values: object) -> None:
+    connection.execute(blasts.update().where(blasts.c.id == blast_id).values(**values))
 
 
 def _step(database: Database, settings: Settings, blast_id: int, to: str, *, actor: str) -> Blast:

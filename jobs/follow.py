@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from store import ledger, workers
 from store.database import Database
 from store.ledger import Blast, Tally
+from store.times import now
 
-RESTING = ("finished", "cancelled", "held", "paused")
+RESTING = ("finished", "cancelled", "held", "paused", "missed")
 """States in which nothing is sent. `held` may end by itself, when the provider is back."""
 
 
@@ -20,12 +21,14 @@ class Look:
 
     workers  how many workers of its account are alive
     rate     deliveries settled a second, since the look before
+    waits    seconds until its undo window ends or its schedule's moment comes; 0 where it waits for neither
     """
 
     blast: Blast
     tally: Tally
     workers: int
     rate: float
+    waits: float
 
     @property
     def settled(self) -> int:
@@ -46,7 +49,13 @@ def follow(
         at, settled = time.monotonic(), tally.planned - tally.open
         rate = (settled - before[1]) / (at - before[0]) if before else 0.0
         before = (at, settled)
-        yield Look(blast, tally, living, max(rate, 0.0))
+        yield Look(blast, tally, living, max(rate, 0.0), _waits(blast))
         if blast.state in until:
             return
         time.sleep(every)
+
+
+def _waits(blast: Blast) -> float:
+    if blast.state == "scheduled" and blast.send_at is not None:
+        return max((blast.send_at - now()).total_seconds(), 0.0)
+    return blast.undo_left(now())

@@ -47,14 +47,21 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class BlastRow:
-    """A blast in a list: its program's name, and its deliveries by state, zeros included."""
+    """A blast in a list: its program's name and time zone, and its deliveries by state, zeros included.
+
+    `never_sent` of them are skipped because the blast was cancelled before their turn.
+    """
 
     id: int
     name: str
     program: str
+    time_zone: str | None
     state: str
+    urgent: bool
+    send_at: datetime | None
     started_at: datetime | None
     states: dict[str, int]
+    never_sent: int
 
     @property
     def planned(self) -> int:
@@ -64,11 +71,19 @@ class BlastRow:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed deliveries of one reason; `detail` is the reason in the words of one of them."""
+    """Failed deliveries of one reason; `detail` is the reason in the words of one of them.
+
+    `code` is the provider's own; None where it gave none, or not the same for all of them.
+    """
 
     reason: str
     detail: str | None
     count: int
+    code: str | None = None
+
+
+Figures = tuple[dict[str, int], int]
+"""The states of a blast's deliveries, and how many of them were cancelled before their turn."""
 
 
 def page(
@@ -120,10 +135,15 @@ def get(connection: sa.Connection, delivery_id: int) -> tuple[dict[str, Any], li
 
 
 def batch_page(connection: sa.Connection, blast_id: int, *, offset: int = 0, limit: int = 100) -> list[Batch]:
-    """Batches of a blast: those with failures first, the newest first."""
+    """Batches of a blast: those with most deliveries that are failed now first, then the newest."""
+    number = sa.func.count().label("failed_now")
+    failed = _where(blast_id, "failed", None, None)
+    now = sa.select(deliveries.c.batch_id, number).where(failed).group_by(deliveries.c.batch_id).subquery()
     columns = [batches.c[name] for name in Batch.__slots__]
-    query = sa.select(*columns).where(batches.c.blast_id == blast_id)
-    query = query.order_by(batches.c.failed.desc(), batches.c.id.desc()).offset(offset).limit(limit)
+    query = sa.select(*columns).outerjoin(now, now.c.batch_id == batches.c.id)
+    query = query.where(batches.c.blast_id == blast_id)
+    order = (sa.func.coalesce(now.c.failed_now, 0).desc(), batches.c.id.desc())
+    query = query.order_by(*order).offset(offset).limit(limit)
     return [Batch(*row) for row in connection.execute(query)]
 
 
@@ -139,14 +159,14 @@ def blast_page(
     *,
     offset: int = 0,
     limit: int = 100,
-    known: dict[tuple[int, datetime], dict[str, int]] | None = None,
+    known: dict[tuple[int, datetime], Figures] | None = None,
 ) -> list[BlastRow]:
     """Blasts of an account with their figures, the newest first.
 
-    `known` keeps the figures of finished blasts, by id and end, for a caller who asks again and again.
+    `known` keeps the figures of ended blasts, by id and end, for a caller who asks again and again.
     """
     query = (
-        sa.select(blasts, programs.c.name.label("program"))
+        sa.select(blasts, programs.c.name.label("program"), programs.c.time_zone)
         .join(programs, programs.c.id == blasts.c.program_id)
         .where(blasts.c.account == account)
         .order_by(blasts.c.id.desc())
@@ -156,20 +176,29 @@ def blast_page(
     rows = connection.execute(query).all()
     kept = {} if known is None else known
     states = figures(connection, [row.id for row in rows if (row.id, row.finished_at) not in kept])
+    never = _never_sent(connection, [row.id for row in rows if row.state == "cancelled" and row.id in states])
+    found = []
     for row in rows:
-        if row.state == "finished":
-            kept.setdefault((row.id, row.finished_at), states.get(row.id, {}))
-    return [
-        BlastRow(
-            row.id,
-            row.name,
-            row.program,
-            row.state,
-            row.started_at,
-            kept[row.id, row.finished_at] if row.state == "finished" else states[row.id],
+        counted = kept.get((row.id, row.finished_at)) or (states[row.id], never.get(row.id, 0))
+        if row.state in ("finished", "cancelled") and not counted[0]["sending"]:
+            kept[row.id, row.finished_at] = counted
+        facts = (row.program, row.time_zone, row.state, row.urgent, row.send_at, row.started_at)
+        found.append(BlastRow(row.id, row.name, *facts, *counted))
+    return found
+
+
+def _never_sent(connection: sa.Connection, blast_ids: list[int]) -> dict[int, int]:
+    """Of cancelled blasts: deliveries that were skipped since their turn had not come."""
+    query = (
+        sa.select(deliveries.c.blast_id, sa.func.count().label("number"))
+        .where(
+            deliveries.c.blast_id.in_(blast_ids),
+            deliveries.c.state == "skipped",
+            deliveries.c.reason == "cancelled",
         )
-        for row in rows
-    ]
+        .group_by(deliveries.c.blast_id)
+    )
+    return {row.blast_id: row.number for row in connection.execute(query)} if blast_ids else {}
 
 
 def blast_count(connection: sa.Connection, account: str) -> int:
@@ -195,13 +224,34 @@ def failures(connection: sa.Connection, blast_id: int, *, batch_id: int | None =
     """Why deliveries of a blast failed, the commonest reason first."""
     number = sa.func.count()
     reason = sa.func.coalesce(deliveries.c.reason, "unknown")
+    code = sa.func.min(deliveries.c.code)
+    one_code = sa.case((code == sa.func.max(deliveries.c.code), code))
     query = (
-        sa.select(reason, sa.func.min(deliveries.c.detail), number)
+        sa.select(reason, sa.func.min(deliveries.c.detail), number, one_code)
         .where(_where(blast_id, "failed", None, batch_id))
         .group_by(reason)
         .order_by(number.desc(), reason)
     )
     return [Failure(*row) for row in connection.execute(query)]
+
+
+def failures_of_batches(
+    connection: sa.Connection, blast_id: int, batch_ids: Sequence[int]
+) -> dict[int, list[Failure]]:
+    """Why deliveries are failed now, by batch, reason and code, the commonest first; others are left out."""
+    number = sa.func.count()
+    reason = sa.func.coalesce(deliveries.c.reason, "unknown")
+    batch, code = deliveries.c.batch_id, deliveries.c.code
+    query = (
+        sa.select(batch, reason, sa.func.min(deliveries.c.detail), number, code)
+        .where(_where(blast_id, "failed", None, None), batch.in_(batch_ids))
+        .group_by(batch, reason, code)
+        .order_by(batch, number.desc(), reason, code)
+    )
+    found: dict[int, list[Failure]] = {}
+    for batch_id, *failure in connection.execute(query):
+        found.setdefault(batch_id, []).append(Failure(*failure))
+    return found
 
 
 def _where(

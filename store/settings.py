@@ -77,6 +77,8 @@ class PassKitSettings(Section):
     """Requests in any one second, over all workers together. A message takes two: a read and a write."""
     concurrency: int = Field(default=16, ge=1, le=512)
     """Requests in flight at once in one worker process."""
+    transport: Literal["auto", "pyreqwest", "httpx"] = "auto"
+    """What carries requests: `pyreqwest` is fast, `httpx` pure Python; `auto`: pyreqwest where installed."""
     timeout_seconds: float = Field(default=10, gt=0, le=120)
     """How long one request may take."""
     message_field: str = Field(default="meta.latestOffer", pattern=r"^meta\.[A-Za-z0-9_-]{1,64}$")
@@ -97,8 +99,8 @@ class PassKitSettings(Section):
 class EngineSettings(Section):
     """How a blast is sent."""
 
-    batch_size: int = Field(default=50, ge=1, le=1_000)
-    """Deliveries that one worker claims together."""
+    batch_size: int = Field(default=250, ge=1, le=1_000)
+    """Deliveries that one worker claims together, at most; never more than leave in a few seconds."""
     lease_seconds: float = Field(default=60, ge=2, le=3_600)
     """How long a claim holds; after a crash its deliveries wait this long before they are taken up again."""
     max_attempts: int = Field(default=6, ge=1, le=50)
@@ -107,6 +109,12 @@ class EngineSettings(Section):
     """Wait before the second try; it doubles with each further one, with jitter."""
     backoff_ceiling_seconds: float = Field(default=60, ge=0.01, le=3_600)
     """The longest wait between two tries, except where a provider asks for more."""
+    probe_seconds: float = Field(default=5, ge=0.1, le=20)
+    """Between two looks whether a held blast may go on; the same on all machines that share a store."""
+    undo_seconds: float = Field(default=10, ge=0, le=3_600)
+    """From a launch to its first message: so long a cancel ends it with nobody messaged."""
+    grace_seconds: float = Field(default=900, ge=1, le=86_400)
+    """A scheduled blast that could not start for longer than this is missed and asks, and does not start."""
 
 
 class RehearsalSettings(Section):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs import blasts
-from store import audit, enrolments, programs
+from store import audit, enrolments, ledger, programs
 from store.audiences import Selection
 from store.database import Database
 from store.errors import Refused, UsageError
+from store.ledger import Blast
 from store.migrations import migrate
 from store.programs import Program, Tier
+from store.schema import blasts as blast_table
 from store.settings import Settings, load
-from store.times import now
+from store.times import now, rfc3339
 
 ALL = Selection("all")
 
@@ -67,8 +70,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def database(store_url: str, settings: Settings) -> Iterator[Database]:
-    database = Database(store_url)
+def database(current_url: str, settings: Settings) -> Iterator[Database]:
+    database = Database(current_url)
     migrate(database)
     with database.write() as connection:
         programs.upsert_program(connection, Program("P1", "rehearsal", "membership", "Café [x]"))
@@ -94,6 +97,30 @@ def launch(database: Database, settings: Settings, blast_id: int, expect: int) -
     rung: list[int] = []
     blasts.launch(database, settings, blast_id, expect=expect, actor="ann@box", ring=rung.append)
     return rung
+
+
+def say(verb: Any, database: Database, settings: Settings, blast_id: int, **more: Any) -> Blast:
+    said: Blast = verb(database, settings, blast_id, actor="ann@box", **more)
+    return said
+
+
+def schedule(
+    database: Database, settings: Settings, blast_id: int, rung: list[int] | None = None, **more: Any
+) -> Blast:
+    """A launch with its options, of the blast that `plan` makes: 4 of 10 are to be messaged."""
+    heard = rung if rung is not None else []
+    return say(blasts.launch, database, settings, blast_id, **({"expect": 4, "ring": heard.append} | more))
+
+
+def claimed(database: Database, blast_id: int, at: datetime) -> int:
+    with database.write() as connection:
+        lease = at + timedelta(seconds=60)
+        return len(ledger.claim(connection, blast_id, worker="w", limit=9, lease_until=lease, at=at)[1])
+
+
+def acts(database: Database) -> list[str]:
+    with database.read() as connection:
+        return [entry.act.removeprefix("blast.") for entry in reversed(audit.page(connection))]
 
 
 def test_each_pass_goes_through_the_gate_in_its_order(database: Database, settings: Settings) -> None:
@@ -236,3 +263,115 @@ def test_a_changed_audit_entry_is_found(database: Database, settings: Settings) 
         connection.execute(table.delete().where(table.c.id == 2))
     with database.read() as connection:
         assert audit.verify(connection) == (1, "entry 3 does not follow the one before it")
+
+
+def test_a_launch_can_be_undone_until_its_first_message(database: Database, settings: Settings) -> None:
+    blast_id = plan(database, settings).blast.id
+    blast = schedule(database, settings, blast_id)
+    assert blast.started_at is not None
+    ends = blast.started_at + timedelta(seconds=10)
+    assert (blast.state, blast.sends_from, blast.send_at) == ("running", ends, None)
+    assert blast.undo_left(blast.started_at) == 10
+    just_before = ends - timedelta(microseconds=1)
+    assert claimed(database, blast_id, just_before) == 0
+    with database.read() as connection:
+        assert ledger.due_blasts(connection, "rehearsal", at=just_before) == []
+        assert ledger.due_blasts(connection, "rehearsal", at=ends) == [blast_id]
+        assert ledger.next_due(connection, blast_id) == ends
+    say(blasts.pause, database, settings, blast_id)
+    resumed = say(blasts.resume, database, settings, blast_id, ring=lambda _: None)
+    assert resumed.sends_from == ends  # a pause buys no time
+    say(blasts.cancel, database, settings, blast_id)
+    assert claimed(database, blast_id, ends) == 0
+    with database.read() as connection:
+        tally = ledger.tally(connection, blast_id)
+    assert (tally.states["skipped"], tally.skipped_by_reason["cancelled"]) == (10, 4)
+
+    later = schedule(database, settings, plan(database, settings).blast.id)
+    assert later.sends_from is not None
+    assert claimed(database, later.id, later.sends_from) == 4
+
+
+def test_a_blast_is_scheduled_moved_and_started_at_once(database: Database, settings: Settings) -> None:
+    rung: list[int] = []
+    blast_id = plan(database, settings).blast.id
+    first, second = now() + timedelta(hours=2), now() + timedelta(days=2)
+    scheduled = schedule(database, settings, blast_id, rung, send_at=first)
+    assert (scheduled.state, scheduled.send_at, scheduled.started_at) == ("scheduled", first, None)
+    assert claimed(database, blast_id, first) == 0
+    assert schedule(database, settings, blast_id, rung) == scheduled  # launching twice is one launch
+    assert schedule(database, settings, blast_id, rung, send_at=first) == scheduled
+    with pytest.raises(Refused, match="5 were confirmed"):
+        schedule(database, settings, blast_id, send_at=second, expect=5)
+    assert schedule(database, settings, blast_id, rung, send_at=second).send_at == second
+    with pytest.raises(Refused, match="is scheduled: it cannot become paused"):
+        say(blasts.pause, database, settings, blast_id)
+    assert rung == []
+    started = schedule(database, settings, blast_id, rung, at_once=True)
+    assert (started.state, started.send_at, rung) == ("running", None, [blast_id])
+    assert started.undo_left(now()) > 0
+    with pytest.raises(Refused, match="it was started, and another time does nothing"):
+        schedule(database, settings, blast_id, send_at=first)
+    assert acts(database) == ["plan", "schedule", "schedule", "launch"]
+    with database.read() as connection:
+        moved = audit.page(connection)[1].details
+    assert (moved["from"], moved["before"], moved["send_at"]) == (
+        *("scheduled", rfc3339(first), rfc3339(second)),
+    )
+
+
+def test_a_plan_keeps_its_time_for_the_launch(database: Database, settings: Settings) -> None:
+    tomorrow = now() + timedelta(days=1)
+    planned = plan(database, settings, send_at=tomorrow, urgent=True)
+    assert (planned.blast.state, planned.blast.send_at, planned.blast.urgent) == ("planned", tomorrow, True)
+    assert planned.as_json()["send_at"] == rfc3339(tomorrow)
+    assert schedule(database, settings, planned.blast.id).state == "scheduled"
+    at_once = plan(database, settings, send_at=tomorrow).blast.id
+    assert schedule(database, settings, at_once, at_once=True).state == "running"
+    stale = plan(database, settings, send_at=tomorrow).blast.id
+    with database.write() as connection:
+        past = blast_table.update().where(blast_table.c.id == stale)
+        connection.execute(past.values(send_at=now() - timedelta(minutes=1)))
+    with pytest.raises(Refused, match="which has passed: launch it with --now, give it another time"):
+        schedule(database, settings, stale)
+    with pytest.raises(UsageError, match="has passed already"):
+        plan(database, settings, send_at=now() - timedelta(minutes=1))
+    with pytest.raises(UsageError, match="more than 366 days ahead"):
+        schedule(database, settings, stale, send_at=now() + timedelta(days=367))
+
+
+def test_a_missed_blast_asks(database: Database, settings: Settings) -> None:
+    again, then = (plan(database, settings).blast.id for _ in range(2))
+    for blast_id in (again, then):
+        schedule(database, settings, blast_id, send_at=now() + timedelta(hours=1))
+        with database.write() as connection:
+            ledger.step(connection, blast_id, "missed", at=now())
+        with pytest.raises(Refused, match=r"missed its time, .*: launch it with --now, give it another time"):
+            schedule(database, settings, blast_id)
+    assert schedule(database, settings, then, send_at=now() + timedelta(hours=3)).state == "scheduled"
+    assert schedule(database, settings, again, at_once=True).state == "running"
+    assert say(blasts.cancel, database, settings, then).state == "cancelled"
+
+
+def test_urgency_and_limits_are_changed_while_it_runs(database: Database, settings: Settings) -> None:
+    first, second = (plan(database, settings).blast.id for _ in range(2))
+    schedule(database, settings, first)
+    blast = schedule(database, settings, second, urgent=True)
+    assert blast.urgent
+    assert blast.sends_from is not None
+    with database.read() as connection:
+        due = ledger.due_blasts(connection, "rehearsal", at=blast.sends_from)
+    assert due == [second, first]
+    assert not say(blasts.set_urgent, database, settings, second, urgent=False).urgent
+    assert schedule(database, settings, second, urgent=True).urgent  # it runs already: that alone is new
+    assert say(blasts.set_concurrency, database, settings, second, deliveries=3).concurrency == 3
+    for wrong in (0, -1, 513):
+        with pytest.raises(UsageError, match="a concurrency lies between 1 and 512"):
+            say(blasts.set_concurrency, database, settings, second, deliveries=wrong)
+    assert say(blasts.set_concurrency, database, settings, second, deliveries=None).concurrency is None
+    say(blasts.cancel, database, settings, second)
+    with pytest.raises(Refused, match="is cancelled: nothing of it is left to be sent"):
+        say(blasts.set_urgent, database, settings, second, urgent=True)
+    assert acts(database)[3:] == [
+        *("urgent", "launch", "urgent", "urgent", "concurrency", "concurrency", "cancelled")
+    ]

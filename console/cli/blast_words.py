@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import click
 
 from console import words
-from console.cli.output import print_facts, print_json
+from console.cli.output import note, print_facts, print_json
 from console.desk import Desk
 from console.plain import inert, inert_lines
+from jobs import moments
 from jobs.blasts import Plan
 from jobs.follow import Look
-from store import ledger
+from store import ledger, programs
 from store.deliveries import Failure
 from store.errors import Refused
 from store.ledger import Blast, Tally
-from store.times import rfc3339
+from store.programs import Program
+from store.times import now, rfc3339
 
 
-def tell_plan(desk: Desk, program: str, planned: Plan, file: str) -> None:
+def moment(text: str | None, time_zone: str | None) -> datetime | None:
+    """What `--at` means in a program's time zone; says so where none is known. Raises UsageError."""
+    if text is None:
+        return None
+    if said := moments.assumed(time_zone):
+        note(said)
+    return moments.read(text, time_zone, at=now())
+
+
+def say_when(blast_id: int, pending: int) -> str:
+    """What can be done with a blast that missed its time."""
+    launch = f"passbell blasts launch {blast_id} --expect {pending}"
+    cancel = f"passbell blasts cancel {blast_id}"
+    return f"send it with `{launch} --now`, give it another time with --at, or end it with `{cancel}`"
+
+
+def tell_plan(desk: Desk, program: Program, planned: Plan, file: str) -> None:
     """What was frozen, what phones will do, and the command that sends it."""
     blast, tally = planned.blast, planned.tally
     pending = tally.states["pending"]
     facts: dict[str, object] = {
         "blast": f"{blast.id}, {desk.settings.mode}",
-        "program": f"{program} ({blast.program_id})",
+        "program": f"{program.name} ({program.id})",
         "audience": blast.audience,
         "text": blast.text,
     }
     if file:
         facts["file"] = file
+    if blast.send_at is not None:
+        facts["to start"] = moments.in_words(blast.send_at, program.time_zone)
+    if blast.urgent:
+        facts["urgent"] = True
     facts["passes"] = (
         f"{tally.planned:,} planned: {pending:,} to be messaged, {tally.states['skipped']:,} skipped"
     )
@@ -43,7 +66,8 @@ def tell_plan(desk: Desk, program: str, planned: Plan, file: str) -> None:
         _tell_reasons(tally.skipped_by_reason)
     print_facts({"takes": f"about {words.duration(planned.eta_seconds)}", "hash": blast.plan_hash})
     if pending:
-        click.echo(f"\nNothing was sent. To send it:\n  passbell blasts launch {blast.id} --expect {pending}")
+        does = "send it" if blast.send_at is None else "have it sent then"
+        click.echo(f"\nNothing was sent. To {does}:\n  passbell blasts launch {blast.id} --expect {pending}")
     else:
         click.echo("\nNothing was sent, and nobody would be messaged: all are skipped.")
 
@@ -53,22 +77,25 @@ def _tell_reasons(reasons: dict[str, int]) -> None:
         click.echo(f"  {count:>9,} {inert(reason)}: {inert(words.reason(reason))}")
 
 
-def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure]) -> None:
+def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure], time_zone: str | None) -> None:
     """All of a blast."""
-    print_facts(
-        {
-            "blast": f"{found.id}, {found.name} ({found.account.upper()})",
-            "state": found.state + (f": {found.hold_reason}" if found.hold_reason else ""),
-            "program": found.program_id,
-            "audience": found.audience,
-            "text": found.text,
-            "own rate": f"{found.rate_per_second:g} requests a second" if found.rate_per_second else None,
-            "planned at": rfc3339(found.planned_at),
-            "started at": rfc3339(found.started_at),
-            "finished at": rfc3339(found.finished_at),
-            "counts": f"{tally.planned:,} planned = {words.figures(tally.states)}",
-        }
-    )
+    facts: dict[str, object] = {
+        "blast": f"{found.id}, {found.name} ({found.account.upper()})",
+        "state": _state(found),
+        "program": found.program_id,
+        "audience": found.audience,
+        "text": found.text,
+        "urgent": found.urgent,
+        "own limits": ", ".join(words.limits(found)),
+        "planned at": rfc3339(found.planned_at),
+        "to start": moments.in_words(found.send_at, time_zone) if found.send_at else None,
+        "started at": rfc3339(found.started_at),
+        "finished at": rfc3339(found.finished_at),
+        "counts": f"{tally.planned:,} planned = {words.figures(tally.states)}",
+    }
+    print_facts(facts)
+    if found.state == "missed":
+        click.echo(f"Nothing of it was sent: {say_when(found.id, tally.states['pending'])}.")
     if tally.skipped_by_reason:
         click.echo("skipped:")
         _tell_reasons(tally.skipped_by_reason)
@@ -80,26 +107,41 @@ def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure]) -> None:
             )
 
 
-def tell_step(desk: Desk, blast_id: int, as_json: bool, *, retried: int | None = None) -> None:
+def tell_step(desk: Desk, blast_id: int, as_json: bool, *, retried: int | None = None) -> Blast:
     """A blast after a verb: in one line, or as JSON."""
     with desk.database.read() as connection:
         blast: Blast = ledger.get(connection, blast_id)
         tally = ledger.tally(connection, blast_id)
+        zone = programs.get(connection, blast.program_id, blast.account).time_zone
     if as_json:
         print_json(ledger.as_json(blast, tally) | ({} if retried is None else {"retried": retried}))
-        return
-    again = f" {retried:,} are tried again;" if retried is not None else ""
-    limit = f" at most {blast.rate_per_second:g} requests a second;" if blast.rate_per_second else ""
-    click.echo(
-        inert_lines(
-            f"{desk.settings.mode}: blast {blast.id} is {blast.state};{again}{limit} "
-            f"{tally.planned:,} planned = {words.figures(tally.states)}"
-        )
-    )
+        return blast
+    told = [f"blast {blast.id} is {_state(blast)}"]
+    if blast.state in ("scheduled", "missed") and blast.send_at is not None:
+        told.append(f"to start at {moments.in_words(blast.send_at, zone)}")
+    if retried is not None:
+        told.append(f"{retried:,} are tried again")
+    if blast.urgent:
+        told.append("urgent")
+    told += [*words.limits(blast), f"{tally.planned:,} planned = {words.figures(tally.states)}"]
+    click.echo(inert_lines(f"{desk.settings.mode}: {'; '.join(told)}"))
+    return blast
+
+
+def _state(blast: Blast) -> str:
+    """A blast's state, with a hold's reason and an open undo window."""
+    told = [blast.state + (f": {blast.hold_reason}" if blast.hold_reason else "")]
+    if left := blast.undo_left(now()):
+        told.append(f"first message leaves in {words.duration(left)}")
+        told.append(f"`passbell blasts cancel {blast.id}` stops it")
+    return ", ".join(told)
 
 
 def tail(look: Look) -> str:
     """What stands behind the bar."""
+    if look.waits:
+        what = "starts in" if look.blast.state == "scheduled" else "first message in"
+        return f"{what} {words.duration(look.waits)}"
     if not look.rate:
         return words.figures({"failed": look.tally.states["failed"]}) if look.tally.states["failed"] else ""
     left = words.duration(look.tally.open / look.rate)
@@ -108,6 +150,6 @@ def tail(look: Look) -> str:
 
 def exit_code(look: Look) -> int:
     """0: all went well; 1: something failed or it was cancelled; 3: it stands still."""
-    if look.blast.state in ("paused", "held"):
+    if look.blast.state in ("paused", "held", "missed"):
         return Refused.exit_code
     return 0 if look.blast.state == "finished" and not look.tally.states["failed"] else 1

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from console import words
-from console.cli.blast_words import exit_code, tail, tell_blast, tell_plan, tell_step
+from console.cli.blast_words import exit_code, moment, say_when, tail, tell_blast, tell_plan, tell_step
+from console.cli.blasts_control import cancel, pause, rate, resume, retry, urgent
 from console.cli.choice import choice_options, choose
-from console.cli.options import json_option, with_desk
+from console.cli.options import blast_argument, json_option, with_desk
 from console.cli.output import LARGEST, Progress, note, print_json, print_table
 from console.desk import Desk
 from console.plain import inert
@@ -19,13 +20,19 @@ from jobs.follow import follow
 from store import deliveries as store
 from store import ledger, programs, workers
 from store.errors import Refused, UsageError
+from store.ledger import Blast
 from store.times import rfc3339
 
 PAGE = 500
-STARTING = ("planned", "scheduled", "missed")
+ENDED = ("finished", "cancelled")
 NO_WORKER = "no worker is alive, so nothing is sent: run `passbell worker`"
+NO_WORKER_YET = "no worker is alive, and only a worker starts it at that time: run `passbell worker`"
 
-blast_argument = click.argument("blast", type=click.IntRange(1, LARGEST), metavar="ID")
+at_option = click.option(
+    "--at",
+    metavar="WHEN",
+    help="Start it then: 2026-12-01 09:00 in the program's time zone, or 2026-12-01T09:00:00+01:00.",
+)
 
 
 @click.group()
@@ -38,11 +45,14 @@ def blasts() -> None:
     '\n  passbell blasts plan --program Kaffee --all --text "Fresh rolls until ten!"'
     '\n  passbell blasts plan --program Kaffee --where "points > 500" --text "Hi {first_name|there}!"'
     '\n  passbell blasts plan --program Kaffee --file ids.csv --rejects bad.csv --text "Hello"'
+    '\n  passbell blasts plan --program Kaffee --audience gold --text "Two for one" --at "2026-12-01 09:00"'
 )
 @click.option("--program", required=True, metavar="ID", help="An id, a name, or the beginning of either.")
 @choice_options(saved=True)
 @click.option("--text", required=True, help="At most 500 characters; {first_name|friend} names a field.")
 @click.option("--name", metavar="N", help="What lists call the blast.  [default: the text's beginning]")
+@at_option
+@click.option("--urgent", "is_urgent", is_flag=True, help="It goes before those that are not.")
 @json_option
 @with_desk
 def plan(
@@ -55,14 +65,17 @@ def plan(
     rejects: Path | None,
     text: str,
     name: str | None,
+    at: str | None,
+    is_urgent: bool,
     as_json: bool,
 ) -> None:
     """Freeze audience and text, and say what phones will do. Nothing is sent.
 
-    Give exactly one of --audience, --all, --where and --file.
+    Give exactly one of --audience, --all, --where and --file. A time given with --at is kept for the launch.
     """
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
+    send_at = moment(at, found.time_zone)
     chosen = choose(
         desk, found.id, audience=audience, everybody=everybody, where=where, file=file, rejects=rejects
     )
@@ -73,15 +86,21 @@ def plan(
         chosen=chosen.who,
         text=text,
         name=name,
+        send_at=send_at,
+        urgent=is_urgent,
         actor=desk.actor,
     )
     if as_json:
         print_json(planned.as_json() | {"file": chosen.file_as_json()})
         return
-    tell_plan(desk, found.name, planned, chosen.file_in_words())
+    tell_plan(desk, found, planned, chosen.file_in_words())
 
 
-@blasts.command(epilog="\b\nExample:\n  passbell blasts launch 7 --expect 4120 && passbell blasts watch 7")
+@blasts.command(
+    epilog="\b\nExamples:"
+    "\n  passbell blasts launch 7 --expect 4120 && passbell blasts watch 7"
+    '\n  passbell blasts launch 7 --expect 4120 --at "2026-12-01 09:00"'
+)
 @blast_argument
 @click.option(
     "--expect",
@@ -90,15 +109,43 @@ def plan(
     metavar="N",
     help="The count of the plan.",
 )
+@at_option
+@click.option("--now", "at_once", is_flag=True, help="Start it now, though it has a time or missed it.")
+@click.option("--urgent", "is_urgent", is_flag=True, help="It goes before those that are not.")
 @json_option
 @with_desk
-def launch(desk: Desk, blast: int, expect: int, as_json: bool) -> None:
-    """Let a planned blast run. Refused where N is not the planned count. Launching twice is one launch."""
-    verbs.launch(desk.database, desk.settings, blast, expect=expect, actor=desk.actor, ring=desk.ring)
-    tell_step(desk, blast, as_json)
+def launch(
+    desk: Desk, blast: int, expect: int, at: str | None, at_once: bool, is_urgent: bool, as_json: bool
+) -> None:
+    """Let a planned blast run, now or at its time. Refused where N is not the planned count.
+
+    The first message leaves a few seconds later (engine.undo_seconds): until then `passbell blasts cancel`
+    stops it with nobody messaged. Launching twice is one launch; with --at, a blast that has not started
+    gets another time.
+    """
+    if at is not None and at_once:
+        raise UsageError("give one of --at and --now: it starts at a time or at once")
+    verbs.launch(
+        desk.database,
+        desk.settings,
+        blast,
+        expect=expect,
+        send_at=None if at is None else moment(at, _time_zone(desk, blast)),
+        at_once=at_once,
+        urgent=is_urgent,
+        actor=desk.actor,
+        ring=desk.ring,
+    )
+    launched = tell_step(desk, blast, as_json)
     with desk.database.read() as connection:
         if not workers.alive(connection, desk.settings.account):
-            note(NO_WORKER)
+            note(NO_WORKER_YET if launched.state == "scheduled" else NO_WORKER)
+
+
+def _time_zone(desk: Desk, blast: int) -> str | None:
+    with desk.database.read() as connection:
+        found = ledger.get(connection, blast)
+        return programs.get(connection, found.program_id, found.account).time_zone
 
 
 @blasts.command(
@@ -126,20 +173,24 @@ def list_(desk: Desk, program: str | None, limit: int, as_json: bool) -> None:
         click.echo("No blasts yet: see `passbell blasts plan --help`.")
         return
     print_table(
-        ("id", "name", "state", "planned", "accepted", "failed", "skipped", "started"),
+        ("id", "name", "state", "planned", "accepted", "failed", "skipped", "started", "scheduled"),
         [
             (
                 row.id,
                 row.name,
-                row.state,
+                row.state + (", urgent" if row.urgent and row.state not in ENDED else ""),
                 sum(figures[row.id].values()),
                 *(figures[row.id][state] for state in ("accepted", "failed", "skipped")),
-                (rfc3339(row.started_at) or "")[:19].replace("T", " "),
+                *((rfc3339(moment) or "")[:19].replace("T", " ") for moment in (row.started_at, row.send_at)),
             )
             for row in rows
         ],
         right=("id", "planned", "accepted", "failed", "skipped"),
     )
+    for row in rows:
+        if row.state == "missed":
+            todo = say_when(row.id, figures[row.id]["pending"])
+            note(f"blast {row.id} missed its time, and nothing of it was sent: {todo}")
 
 
 @blasts.command(epilog="\b\nExample:\n  passbell blasts show 7 --json")
@@ -152,10 +203,11 @@ def show(desk: Desk, blast: int, as_json: bool) -> None:
         found = ledger.get(connection, blast)
         tally = ledger.tally(connection, blast)
         failures = store.failures(connection, blast)
+        zone = programs.get(connection, found.program_id, found.account).time_zone
     if as_json:
         print_json(ledger.as_json(found, tally))
         return
-    tell_blast(found, tally, failures)
+    tell_blast(found, tally, failures, zone)
 
 
 @blasts.command(epilog="\b\nExample:\n  passbell blasts watch 7 || passbell blasts show 7")
@@ -167,23 +219,27 @@ def watch(context: click.Context, desk: Desk, blast: int, as_json: bool) -> None
     """Watch a blast until it rests. With --json, one object for each change; the last one is final.
 
     Exits with 0 where it finished and nothing failed, 1 where something failed or it was cancelled, and 3
-    where it is paused or held. Ctrl-C ends the watching only, not the blast.
+    where it is paused or held or missed its time. Ctrl-C ends the watching only, not the blast.
     """
     _launched(desk, blast)
     told: dict[str, Any] = {}
     lonely = False
-    with Progress() as bar:
-        for look in follow(desk.database, blast):
-            if not look.workers and look.blast.state == "running" and not lonely:
-                bar.clear()
-                note(NO_WORKER)
-            lonely = not look.workers
-            now = ledger.as_json(look.blast, look.tally)
-            if as_json and now != told:
-                bar.clear()
-                print_json(now)
-            told = now
-            bar.show(look.blast.name, look.settled, look.tally.planned, tail(look))
+    try:
+        with Progress() as bar:
+            for look in follow(desk.database, blast):
+                if not look.workers and look.blast.state in ("running", "scheduled") and not lonely:
+                    bar.clear()
+                    note(NO_WORKER_YET if look.blast.state == "scheduled" else NO_WORKER)
+                lonely = not look.workers
+                now = ledger.as_json(look.blast, look.tally)
+                if as_json and now != told:
+                    bar.clear()
+                    print_json(now)
+                told = now
+                bar.show(look.blast.name, look.settled, look.tally.planned, tail(look))
+    except KeyboardInterrupt:
+        note(f"only the watching ends, blast {blast} goes on: `passbell blasts pause {blast}` stops it")
+        raise
     if not as_json:
         state = look.blast.state + (f" ({look.blast.hold_reason})" if look.blast.hold_reason else "")
         figures = f"{look.tally.planned:,} planned = {words.figures(look.tally.states)}"
@@ -193,8 +249,8 @@ def watch(context: click.Context, desk: Desk, blast: int, as_json: bool) -> None
 
 def _launched(desk: Desk, blast: int) -> None:
     with desk.database.read() as connection:
-        found = ledger.get(connection, blast)
-    if found.state in STARTING:
+        found: Blast = ledger.get(connection, blast)
+    if found.state in ("planned", "missed"):
         raise Refused(f"blast {blast} is {found.state}: it has to be launched before it can be watched")
 
 
@@ -231,73 +287,5 @@ def deliveries(
         after = rows[-1]["id"]
 
 
-@blasts.command(epilog="\b\nExample:\n  passbell blasts pause 7")
-@blast_argument
-@json_option
-@with_desk
-def pause(desk: Desk, blast: int, as_json: bool) -> None:
-    """Stop sending; what is in flight is still settled."""
-    verbs.pause(desk.database, desk.settings, blast, actor=desk.actor)
-    tell_step(desk, blast, as_json)
-
-
-@blasts.command(epilog="\b\nExample:\n  passbell blasts resume 7")
-@blast_argument
-@json_option
-@with_desk
-def resume(desk: Desk, blast: int, as_json: bool) -> None:
-    """Go on after a pause or a hold."""
-    verbs.resume(desk.database, desk.settings, blast, actor=desk.actor, ring=desk.ring)
-    tell_step(desk, blast, as_json)
-
-
-@blasts.command(epilog="\b\nExample:\n  passbell blasts cancel 7")
-@blast_argument
-@json_option
-@with_desk
-def cancel(desk: Desk, blast: int, as_json: bool) -> None:
-    """End a blast for good: what is pending is never sent, what was accepted stays."""
-    verbs.cancel(desk.database, desk.settings, blast, actor=desk.actor)
-    tell_step(desk, blast, as_json)
-
-
-@blasts.command(epilog="\b\nExamples:\n  passbell blasts retry 7\n  passbell blasts retry 7 --reason timeout")
-@blast_argument
-@click.option("--batch", type=click.IntRange(1, LARGEST), metavar="B", help="Only those of this batch.")
-@click.option("--reason", metavar="R", help="Only those with this reason.")
-@json_option
-@with_desk
-def retry(desk: Desk, blast: int, batch: int | None, reason: str | None, as_json: bool) -> None:
-    """Try failed deliveries again: all, or those of one batch or reason. Never what was accepted."""
-    count = verbs.retry(
-        desk.database,
-        desk.settings,
-        blast,
-        batch_id=batch,
-        reason=reason,
-        actor=desk.actor,
-        ring=desk.ring,
-    )
-    tell_step(desk, blast, as_json, retried=count)
-
-
-@blasts.command(epilog="\b\nExamples:\n  passbell blasts rate 7 20\n  passbell blasts rate 7 none")
-@blast_argument
-@click.argument("per_second")
-@json_option
-@with_desk
-def rate(desk: Desk, blast: int, per_second: str, as_json: bool) -> None:
-    """Give a blast a limit of its own, in requests a second; `none` takes it away.
-
-    It holds at once, under the account's own limit. A message takes two requests.
-    """
-    limit = None
-    if per_second.casefold() != "none":
-        try:
-            limit = float(per_second)
-        except ValueError:
-            raise UsageError(
-                f"a rate is a number of requests a second or `none`, not {per_second!r}"
-            ) from None
-    verbs.set_rate(desk.database, desk.settings, blast, per_second=limit, actor=desk.actor)
-    tell_step(desk, blast, as_json)
+for command in (pause, resume, cancel, retry, rate, urgent):
+    blasts.add_command(command)

@@ -91,7 +91,8 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
 
 
 def _headless(as_json: bool) -> bool:
-    with stage.set_up(members=plot.MEMBERS, rate=plot.HEADLESS_RATE) as settings, Progress() as bar:
+    house = stage.set_up(members=plot.MEMBERS, rate=plot.HEADLESS_RATE, engine__undo_seconds="0")
+    with house as settings, Progress() as bar:
         desk = Desk(lambda: settings)
         for step in plot.play(desk.database, settings, ring=desk.ring, actor=desk.actor):
             if isinstance(step, plot.Moment):

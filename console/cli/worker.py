@@ -17,6 +17,7 @@ def worker(desk: Desk) -> None:
     SIGTERM or Ctrl-C stops it cleanly: what is in flight is settled first. Its log is standard error.
     """
     from jobs import worker as process
+    from jobs.worker_log import set_up_log
 
-    process.set_up_log()
+    set_up_log()
     process.Worker(desk.settings, desk.database).run()

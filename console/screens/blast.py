@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,21 +20,26 @@ from console.screens.base import ConsoleScreen
 from console.screens.blast_lists import BATCH_COLUMNS, DELIVERY_COLUMNS, EMPTY, batch_source, delivery_source
 from console.screens.blast_questions import (
     FilterScreen,
+    Limits,
+    MissedScreen,
     RateScreen,
     RetryScreen,
     Slice,
     all_slices,
     failed_slices,
+    place_of,
 )
 from console.screens.delivery import DeliveryScreen
 from console.screens.launch import LaunchScreen
-from console.widgets.progress import Progress, Standing, standing
+from console.widgets.progress import Progress, Standing, missed_in_words, standing
 from console.widgets.table import VirtualTable
 from jobs import blasts
-from store import deliveries
+from store import deliveries, ledger
 from store.errors import UsageError
+from store.times import now as this_moment
 
-ENDED = ("finished", "cancelled")
+WAITING = ("planned", "scheduled", "missed")
+"""States before the first message."""
 
 
 class BlastScreen(ConsoleScreen):
@@ -50,7 +56,7 @@ class BlastScreen(ConsoleScreen):
         self.blast_id = blast_id
         self.standing: Standing | None = None
         self.slice = Slice("all", 0)
-        self._looking = False
+        self._looking = self._look_once_more = self._asked = False
 
     def body(self) -> Iterable[Widget]:
         """The head, and one of the two lists."""
@@ -86,10 +92,18 @@ class BlastScreen(ConsoleScreen):
             return
         finally:
             self._looking = False
+        if self._look_once_more:
+            self._look_once_more = False
+            self.look_again()
         self.standing = now
         self.query_one(Progress).show(now)
         self.refresh_bindings()
         self._table.refresh_rows()
+        if now.blast.state != "missed":
+            self._asked = False
+        elif not self._asked and self.is_current:
+            self._asked = True
+            self._ask_missed(now)
 
     @property
     def _table(self) -> VirtualTable:
@@ -110,7 +124,7 @@ class BlastScreen(ConsoleScreen):
     def _name_section(self) -> None:
         """Say which list it is, and how to get to the other."""
         if self.query_one(ContentSwitcher).current == "batches":
-            told = ("Batches", "  those with failures first; Enter shows one's deliveries, d all")
+            told = ("Batches", "  those with failures first: t tries again, Enter shows one, d all")
         else:
             told = (f"Deliveries: {inert(self.slice.words, 80)}", "  Enter shows one, / others, b batches")
         self.query_one("#section", Static).update(Content.assemble((told[0], "bold"), (told[1], "$quiet")))
@@ -147,7 +161,7 @@ class BlastScreen(ConsoleScreen):
 
     def action_back(self) -> None:
         """From the deliveries to the batches, from there to the blasts."""
-        if self.query_one(ContentSwitcher).current == "deliveries":
+        if self._in_deliveries:
             self._switch("batches")
         else:
             self.dismiss()
@@ -165,11 +179,9 @@ class BlastScreen(ConsoleScreen):
             case "resume":
                 return state in ("paused", "held")
             case "launch":
-                return state in ("planned", "scheduled", "missed")
-            case "cancel":
-                return state not in ("", *ENDED) or None
-            case "rate":
-                return started or state == "planned" or None
+                return state in WAITING
+            case "cancel" | "urgent" | "rate":
+                return started or state in WAITING or None
             case "retry":
                 return bool(now and now.failures and (started or state == "finished")) or None
         return super().check_action(action, parameters)
@@ -185,6 +197,11 @@ class BlastScreen(ConsoleScreen):
     @work(group="act")
     async def _acted(self, verb: Callable[[], Any]) -> None:
         await self.app.act(verb)
+        self._look_at_what_was_done()
+
+    def _look_at_what_was_done(self) -> None:
+        """A look that is under way may have begun before it was done."""
+        self._look_once_more = self._looking
         self.look_again()
 
     def action_pause(self) -> None:
@@ -196,8 +213,11 @@ class BlastScreen(ConsoleScreen):
         self._act(blasts.resume, ring=self.app.desk.ring)
 
     def action_cancel(self) -> None:
-        """End it for good, after asking."""
+        """End it for good: at once while nothing has left, later after asking."""
         if self.standing is None:
+            return
+        if replace(self.standing, at=this_moment()).undo_seconds:
+            self._stop()
             return
         left = self.standing.tally.open
         question = Ask(
@@ -209,6 +229,17 @@ class BlastScreen(ConsoleScreen):
         )
         self.app.push_screen(question, lambda yes: self._act(blasts.cancel) if yes else None)
 
+    @work(group="act")
+    async def _stop(self) -> None:
+        """Cancel within the undo window, and say what had left by then: nothing, or in a close race a few."""
+        if await self.app.act(partial(self._call, blasts.cancel)) is None:
+            return
+        tally = await self.app.read(lambda connection: ledger.tally(connection, self.blast_id))
+        left = sum(tally.states[state] for state in ("sending", "accepted", "failed"))
+        told = f"{left:,} messages had left already." if left else "Nobody was messaged."
+        self.app.notify(f"Stopped. {told}", severity="warning" if left else "information", markup=False)
+        self._look_at_what_was_done()
+
     def action_retry(self) -> None:
         """Try failed ones again, after saying how many."""
         if self.standing is not None:
@@ -216,33 +247,70 @@ class BlastScreen(ConsoleScreen):
 
     @work(group="ask", exclusive=True)
     async def _ask_retry(self, now: Standing) -> None:
-        batch_id, batch = self._batch_in_view(), None
+        batch_id, of_batch = self._batch_in_view(), []
         if batch_id is not None:
-            count = partial(deliveries.count, blast_id=self.blast_id, state="failed", batch_id=batch_id)
-            batch = Slice(f"failed in batch {batch_id}", await self.app.read(count), batch_id=batch_id)
-        question = RetryScreen(failed_slices(now, batch), self.app.desk.settings.mode)
+            why = partial(deliveries.failures, blast_id=self.blast_id, batch_id=batch_id)
+            of_batch = await self.app.read(why)
+        slices = failed_slices(now, batch_id, of_batch)
+        first = place_of(slices, self.slice) if self._in_deliveries else 0
+        question = RetryScreen(slices, self.app.desk.settings.mode, first)
         chosen = await self.app.push_screen_wait(question)
         if chosen is not None:
             self._act(blasts.retry, ring=self.app.desk.ring, batch_id=chosen.batch_id, reason=chosen.reason)
 
+    @property
+    def _in_deliveries(self) -> bool:
+        return self.query_one(ContentSwitcher).current == "deliveries"
+
     def _batch_in_view(self) -> int | None:
-        if self.query_one(ContentSwitcher).current == "batches":
+        if not self._in_deliveries:
             key: int | None = self.query_one("#batches", VirtualTable).cursor_key
             return key
         return self.slice.batch_id
 
     def action_rate(self) -> None:
-        """Change its own limit."""
+        """Change its own limits."""
         if self.standing is not None:
-            account = self.app.desk.settings.passkit.rate_per_second
-            question = RateScreen(self.standing.blast.rate_per_second, account)
-            self.app.push_screen(question, self._set_rate)
+            blast, account = self.standing.blast, self.app.desk.settings.passkit
+            current = Limits(blast.rate_per_second, blast.concurrency)
+            question = RateScreen(current, Limits(account.rate_per_second, account.concurrency))
+            self.app.push_screen(question, self._set_limits)
 
-    def _set_rate(self, typed: str | None) -> None:
+    def _set_limits(self, typed: Limits | None) -> None:
         if typed is not None:
-            self._act(blasts.set_rate, per_second=float(typed) if typed else None)
+            self._acted(partial(self._limit, typed))
+
+    def _limit(self, typed: Limits) -> None:
+        """Set what is another than before: each has its own entry in the audit."""
+        with self.app.desk.database.read() as connection:
+            blast = ledger.get(connection, self.blast_id)
+        if typed.per_second != blast.rate_per_second:
+            self._call(blasts.set_rate, per_second=typed.per_second)
+        if typed.concurrency != blast.concurrency:
+            self._call(blasts.set_concurrency, deliveries=typed.concurrency)
+
+    def action_urgent(self) -> None:
+        """Let it go before the others, or no longer."""
+        if self.standing is not None:
+            self._act(blasts.set_urgent, urgent=not self.standing.blast.urgent)
 
     def action_launch(self) -> None:
-        """Ask to launch it."""
+        """Ask to launch it; a missed one first asks what shall become of it."""
         if (now := self.standing) is not None:
-            self.app.push_screen(LaunchScreen(now.blast, now.tally, now.program), lambda _: self.look_again())
+            if now.blast.state == "missed":
+                self._ask_missed(now)
+            else:
+                self._ask_launch(now)
+
+    def _ask_launch(self, now: Standing, *, focus: str = "") -> None:
+        question = LaunchScreen(now.blast, now.tally, now.program, focus=focus)
+        self.app.push_screen(question, lambda _: self._look_at_what_was_done())
+
+    def _ask_missed(self, now: Standing) -> None:
+        def answer(chosen: str | None) -> None:
+            if chosen == "cancel":
+                self.action_cancel()
+            elif chosen is not None:
+                self._ask_launch(now, focus="#at" if chosen == "at" else "")
+
+        self.app.push_screen(MissedScreen(missed_in_words(now)), answer)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from rich.text import Text
 
 from console import words
+from console.plain import inert
 from console.screens.blast_questions import Slice
 from console.widgets.figures import STATE_COLOURS
 from console.widgets.table import Column, FunctionSource, Row
 from store import deliveries
-from store.deliveries import Batch
+from store.deliveries import Batch, Failure
 
 Read = Callable[[Callable[[sa.Connection], Any]], Any]
 """The app's `read`."""
 
 BATCH_COLUMNS = (
-    Column("id", "batch", 7, "right"),
-    Column("size", "passes", 7, "right"),
-    Column("accepted", "accepted", 9, "right"),
+    Column("id", "batch", 6, "right"),
+    Column("size", "passes", 6, "right"),
+    Column("accepted", "accepted", 8, "right"),
     Column("failed", "failed", 7, "right"),
-    Column("returned", "to retry", 9, "right"),
-    Column("claimed", "claimed (UTC)", 14),
-    Column("worker", "worker"),
+    Column("again", "again", 7, "right", from_width=90),
+    Column("why", "why"),
+    Column("code", "code", 16, from_width=70),
+    Column("claimed", "claimed (UTC)", 14, from_width=100),
+    Column("worker", "worker", 24, from_width=130),
 )
 DELIVERY_COLUMNS = (
     Column("member", "member", 14),
@@ -42,12 +45,27 @@ EMPTY = {
 }
 
 
-def batch_row(batch: Batch) -> Row:
-    """A batch as a line."""
-    failed = Text(f"{batch.failed:,}", "$error" if batch.failed else "")
-    claimed = f"{batch.claimed_at:%m-%d %H:%M:%S}"
-    numbers = (str(batch.id), f"{batch.size:,}", f"{batch.accepted:,}", failed, f"{batch.returned:,}")
-    return batch.id, (*numbers, claimed, batch.worker)
+def batch_row(batch: Batch, failures: Sequence[Failure]) -> Row:
+    """A batch as a line: what is failed of it now and why, and what of it goes out again."""
+    failed = sum(one.count for one in failures)
+    again = batch.returned + max(batch.failed - failed, 0)
+    reasons = [one.detail or words.reason(one.reason) for one in failures]
+    if len(failures) > 1:
+        reasons = [f"{one.count:,} {why}" for one, why in zip(failures, reasons, strict=True)]
+    codes = list(dict.fromkeys(one.code for one in failures if one.code))
+    code = inert(codes[0], 16 if len(codes) == 1 else 13) if codes else ""
+    cells = (
+        str(batch.id),
+        f"{batch.size:,}",
+        f"{batch.accepted:,}",
+        Text(f"! {failed:,}", "$error") if failed else "0",
+        f"{again:,}",
+        "; ".join(reasons),
+        code + (f" +{len(codes) - 1}" if len(codes) > 1 else ""),
+        f"{batch.claimed_at:%m-%d %H:%M:%S}",
+        batch.worker,
+    )
+    return batch.id, cells
 
 
 def delivery_row(row: dict[str, Any]) -> Row:
@@ -71,7 +89,8 @@ def batch_source(read: Read, blast_id: int) -> FunctionSource:
 
     def page(connection: sa.Connection, offset: int, limit: int) -> list[Row]:
         found = deliveries.batch_page(connection, blast_id, offset=offset, limit=limit)
-        return [batch_row(one) for one in found]
+        failures = deliveries.failures_of_batches(connection, blast_id, [one.id for one in found])
+        return [batch_row(one, failures.get(one.id, ())) for one in found]
 
     return FunctionSource(read, lambda connection: deliveries.batch_count(connection, blast_id), page)
 

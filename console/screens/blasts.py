@@ -11,24 +11,30 @@ from textual import on
 from textual.widget import Widget
 
 from console.actions import bindings
+from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.figures import STATE_COLOURS
 from console.widgets.table import Column, FunctionSource, Row, VirtualTable
+from jobs.moments import zone_of
 from store import deliveries
-from store.deliveries import BlastRow
+from store.deliveries import BlastRow, Figures
 
 BAR = 10
 """Cells of a row's bar."""
+ALARMING = ("held", "missed")
+"""States that wait for somebody: marked, so that no colour is needed to find them."""
+WAITING = ("scheduled", "missed")
+"""States in which the moment is shown instead of a bar, which would be empty."""
 
 COLUMNS = (
     Column("id", "#", 5, "right"),
     Column("name", "message"),
     Column("program", "program", 18, from_width=100),
     Column("state", "state", 9),
-    Column("progress", "progress", BAR + 5),
+    Column("progress", "progress", 17),
     Column("accepted", "accepted", 9, "right"),
     Column("failed", "failed", 7, "right"),
-    Column("skipped", "skipped", 8, "right"),
+    Column("skipped", "skipped", 8, "right", from_width=90),
     Column("started", "started (UTC)", 16, from_width=110),
 )
 
@@ -45,20 +51,32 @@ def row(blast: BlastRow) -> Row:
     states = blast.states
     done = states["accepted"] + states["failed"]
     colour = STATE_COLOURS[blast.state]
-    failed = Text(f"{states['failed']:,}", "$error" if states["failed"] else "")
+    failed = Text(f"! {states['failed']:,}", "$error") if states["failed"] else "0"
     started = f"{blast.started_at:%Y-%m-%d %H:%M}" if blast.started_at else "not yet"
+    name = inert(blast.name, 200)
     cells = (
         str(blast.id),
-        blast.name,
+        Text.assemble(("urgent ", "$warning"), name) if blast.urgent else name,
         blast.program,
-        Text(blast.state, colour),
-        Text(bar(done, done + states["pending"] + states["sending"])),
+        Text(f"! {blast.state}" if blast.state in ALARMING else blast.state, colour),
+        Text(when(blast), colour) if blast.state in WAITING and blast.send_at else _bar(blast, done),
         f"{states['accepted']:,}",
         failed,
         f"{states['skipped']:,}",
         started,
     )
     return blast.id, cells
+
+
+def when(blast: BlastRow) -> str:
+    """`12-01 09:00 CET`: the moment of a scheduled blast in its program's time zone."""
+    assert blast.send_at is not None
+    return f"{blast.send_at.astimezone(zone_of(blast.time_zone)[0]):%m-%d %H:%M %Z}"
+
+
+def _bar(blast: BlastRow, done: int) -> Text:
+    """What will never be sent stays empty."""
+    return Text(bar(done, done + blast.states["pending"] + blast.states["sending"] + blast.never_sent))
 
 
 class BlastsScreen(ConsoleScreen):
@@ -71,7 +89,7 @@ class BlastsScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: dict[tuple[int, datetime], dict[str, int]] = {}
+        self._known: dict[tuple[int, datetime], Figures] = {}
 
     def body(self) -> Iterable[Widget]:
         """The list."""

@@ -255,8 +255,8 @@ class ComposeScreen(ConsoleScreen):
             if planned is None:
                 return
             blast, tally = planned
-            name = self._programs[draft.program_id].name
-            launched = await self.app.push_screen_wait(LaunchScreen(blast, tally, name))
+            program = self._programs[draft.program_id]
+            launched = await self.app.push_screen_wait(LaunchScreen(blast, tally, program))
         finally:
             self._planning = False
         if launched:

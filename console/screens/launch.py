@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
+
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -12,43 +15,56 @@ from textual.widgets import Button, Input, Static
 from console import words
 from console.actions import bindings
 from console.app import Console
-from console.widgets.figures import fact_lines, figure_lines, messaged_lines, messaged_of, skipped_lines
+from console.plain import inert
+from console.widgets.figures import (
+    fact_lines,
+    figure_lines,
+    messaged_lines,
+    messaged_of,
+    mode_line,
+    skipped_lines,
+)
+from console.widgets.tick import Tick
 from jobs import blasts
+from jobs.moments import assumed, in_words, read, zone_of
+from store.errors import UsageError
 from store.ledger import Blast, Tally
+from store.programs import Program
+from store.times import now
 
 WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
 
-WHERE = {
-    "LIVE": "Real phones get this message.",
-    "REHEARSAL": "The stand-in PassKit answers: no phone gets anything.",
-}
-
 
 class LaunchScreen(ModalScreen[bool]):
-    """Asks to launch a planned blast, and launches it. True where it runs, False where it was left alone."""
+    """Asks to launch a planned blast, and launches it. True where it runs or waits for its moment, False
+    where it was left alone."""
 
     CSS_PATH = "../styles/launch.tcss"
     BINDINGS = bindings("launch")
-    AUTO_FOCUS = "#cancel"
     app = getters.app(Console)
 
-    def __init__(self, blast: Blast, tally: Tally, program: str) -> None:
+    def __init__(self, blast: Blast, tally: Tally, program: Program, *, focus: str = "") -> None:
         super().__init__()
         self.blast, self.tally, self.program = blast, tally, program
         self.count = tally.counts["pending"]
+        self.at: datetime | None = None
+        self._wrong = False
+        self._focus = focus or "#cancel"
 
     def compose(self) -> ComposeResult:
-        """The facts, the count to type where it is large, and the two buttons."""
+        """The facts, when and how, the count to type where it is large, and the two buttons."""
         settings = self.app.desk.settings
         with Vertical(id="question", classes=f"-{settings.mode.lower()}"):
-            yield Static(
-                Content.assemble((f" {settings.mode} ", "bold reverse"), "  ", WHERE[settings.mode]),
-                id="mode",
-            )
+            yield Static(mode_line(settings.mode), id="mode")
             with VerticalScroll(id="facts"):
                 yield Static(self._facts(), markup=False)
                 yield Static(self._figures(), id="figures", markup=False)
+            with Horizontal(id="when"):
+                yield Static("Start at", id="start")
+                yield Input(self._moment(), id="at", placeholder="now", max_length=40, compact=True)
+                yield Tick("Urgent: goes first", self.blast.urgent, id="urgent")
+            yield Static(id="moment", markup=False)
             if self.must_type:
                 with Horizontal(id="check"):
                     count = f"{self.count:,}"
@@ -62,16 +78,25 @@ class LaunchScreen(ModalScreen[bool]):
                     )
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="cancel")
-                yield Button(
-                    Content(f"Launch to {self.count:,}"),
-                    id="launch",
-                    variant="error" if settings.live else "primary",
-                    disabled=self.must_type or not self.count,
-                )
+                yield Button("Launch", id="launch", variant="error" if settings.live else "primary")
 
     def on_mount(self) -> None:
-        """Take toasts away: they would cover the buttons."""
+        """Take toasts away: they would cover the buttons. Cancel has the focus, or the field for the time."""
         self.app.clear_notifications()
+        self._look_at_moment()
+        self.query_one(self._focus).focus()
+
+    def _moment(self) -> str:
+        """The time that it has already, as it would be typed; a missed one is asked for a new one."""
+        send_at, zone = self.blast.send_at, self.program.time_zone
+        if send_at is None or send_at <= now():
+            return ""
+        local = send_at.astimezone(zone_of(zone)[0])
+        typed = f"{local:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+        try:
+            return typed if read(typed, zone, at=now()) == send_at else local.isoformat()
+        except UsageError:  # as the clocks go back it happens twice: only its offset tells which
+            return local.isoformat()
 
     @property
     def must_type(self) -> bool:
@@ -84,7 +109,7 @@ class LaunchScreen(ModalScreen[bool]):
             f"{settings.account}, PassKit {settings.passkit.base_url}" if settings.live else settings.account
         )
         facts = {
-            "Program": self.program[:200],
+            "Program": self.program.name[:200],
             "Account": account,
             "Audience": self.blast.audience[:300],
             "Text": self.blast.text,
@@ -95,7 +120,7 @@ class LaunchScreen(ModalScreen[bool]):
         messages = "message" if self.count == 1 else "messages"
         time = words.duration(blasts.eta_seconds(self.count, self.app.desk.settings, self.blast))
         parts = [
-            Content.styled(f"{self.count:>9,}  {messages} will be sent, in about {time}", "bold"),
+            Content.styled(f"{self.count:>9,}  {messages} will be sent, taking about {time}", "bold"),
             figure_lines(messaged_lines(messaged_of(self.tally)), WIDTH),
         ]
         if skipped := self.tally.counts["skipped"]:
@@ -103,16 +128,57 @@ class LaunchScreen(ModalScreen[bool]):
             parts.append(figure_lines(skipped_lines(self.tally.skipped_by_reason), WIDTH))
         return Content("\n").join(part for part in parts if part)
 
-    @on(Input.Changed, "#typed")
-    def _check_count(self, event: Input.Changed) -> None:
-        """Only the very count opens the launch."""
-        self.query_one("#launch", Button).disabled = not self._is_count(event.value)
+    @on(Input.Changed, "#at")
+    def _look_at_moment(self) -> None:
+        """Say which moment is meant, here and in UTC, or what is wrong with it."""
+        typed, zone = self.query_one("#at", Input).value.strip(), self.program.time_zone
+        self.at, trouble = None, ""
+        try:
+            self.at = read(typed, zone, at=now()) if typed else None
+        except UsageError as error:
+            trouble = str(error)
+        self._wrong = bool(trouble)
+        told = Content.styled(inert(trouble, 300), "$text-error")
+        if self.at is not None:
+            wait = words.duration((self.at - now()).total_seconds())
+            told = Content(f"{in_words(self.at, zone)}, in {wait}. {inert(assumed(zone), 120)}")
+        elif not trouble:
+            told = Content.assemble((self._passed(), "$text-warning"), (self._undo(), "$quiet"))
+        self.query_one("#moment", Static).update(told)
+        act = "Launch to" if self.at is None else "Schedule for"
+        launch = self.query_one("#launch", Button)
+        launch.label = Content(f"{act} {self.count:,}")
+        launch.refresh(layout=True)
+        self._open_launch()
 
-    @on(Input.Submitted, "#typed")
-    def _to_the_button(self, event: Input.Submitted) -> None:
-        """Enter in the field launches nothing: it goes on to the button once the count is right."""
-        if self._is_count(event.value):
-            self.query_one("#launch", Button).focus()
+    def _passed(self) -> str:
+        """That it had a time, which is over: a launch now may not be what was meant."""
+        send_at = self.blast.send_at
+        if send_at is None or send_at > now():
+            return ""
+        return f"Its time, {in_words(send_at, self.program.time_zone)}, has passed.\n"
+
+    def _undo(self) -> str:
+        undo = self.app.desk.settings.engine.undo_seconds
+        if not undo:
+            return "The first message leaves at once."
+        return f"First message {undo:g} s after the launch; x stops it until then."
+
+    @on(Input.Changed, "#typed")
+    def _open_launch(self) -> None:
+        """Only the very count, and a time that is right, open the launch."""
+        counted = not self.must_type or self._is_count(self.query_one("#typed", Input).value)
+        self.query_one("#launch", Button).disabled = self._wrong or not counted or not self.count
+
+    @on(Input.Submitted)
+    def _to_the_next(self) -> None:
+        """Enter in a field launches nothing: it goes on to what is missing, and to the button at last."""
+        if self._wrong:
+            self.query_one("#at").focus()
+        elif not self.query_one("#launch").disabled:
+            self.query_one("#launch").focus()
+        elif self.must_type:
+            self.query_one("#typed").focus()
 
     def _is_count(self, typed: str) -> bool:
         digits = typed.translate(str.maketrans("", "", "., "))
@@ -123,13 +189,25 @@ class LaunchScreen(ModalScreen[bool]):
     async def _launch(self) -> None:
         """Launch exactly what was shown; where that is refused, the sentence says why."""
         self.query_one("#launch", Button).disabled = True
-        desk, settings = self.app.desk, self.app.desk.settings
-        launched = await self.app.act(
-            lambda: blasts.launch(
-                desk.database, settings, self.blast.id, expect=self.count, actor=desk.actor, ring=desk.ring
-            )
-        )
+        urgent = self.query_one("#urgent", Tick).value
+        launched = await self.app.act(partial(self._act, urgent))
         self.dismiss(launched is not None)
+
+    def _act(self, urgent: bool) -> Blast:
+        desk, who = self.app.desk, {"actor": self.app.desk.actor}
+        if self.blast.urgent and not urgent:
+            blasts.set_urgent(desk.database, desk.settings, self.blast.id, urgent=False, **who)
+        return blasts.launch(
+            desk.database,
+            desk.settings,
+            self.blast.id,
+            expect=self.count,
+            send_at=self.at,
+            at_once=self.at is None,
+            urgent=urgent,
+            ring=desk.ring,
+            **who,
+        )
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:

@@ -46,8 +46,18 @@ SHORT = {
 }
 """Verdicts of what is sent, where there is little room."""
 
+WHERE = {
+    "LIVE": "Real phones get this message.",
+    "REHEARSAL": "The stand-in PassKit answers: no phone gets anything.",
+}
+
 Line = tuple[int, str, str]
 """A number, its words, and the number's style."""
+
+
+def mode_line(mode: str) -> Content:
+    """LIVE or REHEARSAL, and what that means, over a question that sends something."""
+    return Content.assemble((f" {mode} ", "bold reverse"), "  ", WHERE[mode])
 
 
 def figure_lines(lines: Iterable[Line], width: int) -> Content:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
 from console import words
 from console.plain import inert
+from console.widgets.cells import fit
 from console.widgets.figures import STATE_COLOURS
 from jobs.blasts import eta_seconds
+from jobs.moments import in_words
 from store import deliveries, ledger, programs
 from store.deliveries import Failure
+from store.holds import SLACK
 from store.ledger import Blast, Tally
+from store.programs import Program
 from store.settings import Settings
 from store.times import now
 from store.workers import alive
@@ -26,23 +32,33 @@ from store.workers import alive
 READINGS = 6
 """Readings, one a second, over which the pace is taken."""
 REASONS_SHOWN = 3
+NO_WORKER = "No worker is alive, so nothing is sent: start one with `passbell worker`."
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A blast at one moment. `next_due` is when its next pending delivery is due."""
+    """A blast at one moment, `at`. `next_due` is when its next pending delivery is due."""
 
     blast: Blast
-    program: str
+    program: Program
     tally: Tally
     failures: Sequence[Failure]
     next_due: datetime | None
     workers: int
+    at: datetime
 
     @property
     def done(self) -> int:
         """What was sent, whatever came of it."""
         return self.tally.states["accepted"] + self.tally.states["failed"]
+
+    @property
+    def undo_seconds(self) -> float:
+        """Seconds until the first message leaves; 0 where none has to wait for that."""
+        blast = self.blast
+        if blast.state != "running" or blast.sends_from is None:
+            return 0.0
+        return max((blast.sends_from - self.at).total_seconds(), 0.0)
 
 
 def standing(connection: sa.Connection, account: str, blast_id: int) -> Standing:
@@ -50,11 +66,12 @@ def standing(connection: sa.Connection, account: str, blast_id: int) -> Standing
     blast = ledger.get(connection, blast_id)
     return Standing(
         blast,
-        programs.get(connection, blast.program_id, blast.account).name,
+        programs.get(connection, blast.program_id, blast.account),
         ledger.tally(connection, blast_id),
         deliveries.failures(connection, blast_id),
         ledger.next_due(connection, blast_id) if blast.state == "running" else None,
         len(alive(connection, account)),
+        now(),
     )
 
 
@@ -80,7 +97,7 @@ class Pace:
 class Progress(Static):
     """The head of a blast's screen."""
 
-    DEFAULT_CSS = "Progress { height: auto; max-height: 13; }"
+    DEFAULT_CSS = "Progress { height: auto; max-height: 14; }"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(markup=False)
@@ -88,17 +105,17 @@ class Progress(Static):
         self._pace = Pace()
 
     def show(self, now_: Standing) -> None:
-        """Show how it stands now."""
+        """Show how it stands now. What may be cut off on a small terminal comes last."""
         self._pace.take(now_.done, time.monotonic())
         lines = [
             _title(now_.blast),
-            Content.styled(f"{inert(now_.program, 40)}, {inert(now_.blast.audience, 80)}", "$quiet"),
+            Content.styled(f"{inert(now_.program.name, 40)}, {inert(now_.blast.audience, 80)}", "$quiet"),
             _text(now_.blast),
             Content(""),
             self._bar(now_),
             _counts(now_.tally),
-            *_failures(now_.failures),
             self._sentence(now_),
+            *_failures(now_.failures, max(self.content_size.width, 40)),
         ]
         self.update(Content("\n").join(lines))
 
@@ -121,48 +138,97 @@ class Progress(Static):
             case "running":
                 return self._while_running(now_)
             case "planned":
-                return Content("Nothing is sent yet: press l to launch it.")
+                return Content(planned_in_words(now_))
+            case "scheduled":
+                return Content(scheduled_in_words(now_))
+            case "missed":
+                then = "Press l to send it now or at a new time, x to cancel it."
+                return Content.assemble((missed_in_words(now_), "$text-error"), "\n", (then, "bold"))
             case "paused":
                 return Content.styled(f"Paused with {left:,} to go: press r to go on.", "$text-warning")
             case "held":
-                reason = inert(blast.hold_reason or "the provider refuses us", 300)
-                told = f"Held: {reason}. Put that right, then press r to go on."
-                return Content.styled(told, "$text-error")
+                return held_in_words(now_, timedelta(seconds=self._settings.engine.probe_seconds))
             case "finished" | "cancelled":
-                ended = f"{blast.finished_at:%Y-%m-%d %H:%M} UTC" if blast.finished_at else "an unknown time"
-                took = ""
-                if blast.started_at and blast.finished_at:
-                    seconds = (blast.finished_at - blast.started_at).total_seconds()
-                    took = f", {words.duration(seconds)} after the start"
-                retry = (
-                    " Press t to try the failed ones again."
-                    if now_.failures and blast.state == "finished"
-                    else ""
-                )
-                return Content.styled(f"{blast.state.capitalize()} at {ended}{took}.{retry}", "$quiet")
+                return _ended(now_)
         return Content("")
 
     def _while_running(self, now_: Standing) -> Content:
+        if now_.undo_seconds:
+            told = f"First message leaves in {math.ceil(now_.undo_seconds)} s: press x to stop it."
+            return Content.assemble((told, "bold $text-warning"), "  Nobody has got it yet.")
         if not now_.workers:
-            return Content.styled(
-                "No worker is alive, so nothing is sent: start one with `passbell worker`.", "$text-error"
-            )
+            return Content.styled(NO_WORKER, "$text-error")
         pace, left = self._pace.per_second, now_.tally.open
-        wait = (now_.next_due - now()).total_seconds() if now_.next_due else 0.0
+        wait = (now_.next_due - now_.at).total_seconds() if now_.next_due else 0.0
         if not pace and wait > 1:
             return Content.styled(f"The next try is due in {words.duration(wait)}.", "$quiet")
         seconds = left / pace if pace else eta_seconds(left, self._settings, now_.blast)
-        rate = (
-            f", at most {now_.blast.rate_per_second:g} requests a second"
-            if now_.blast.rate_per_second
-            else ""
-        )
-        return Content.styled(f"Done in about {words.duration(seconds)}{rate}.", "$quiet")
+        limits = "".join(f", {limit}" for limit in words.limits(now_.blast))
+        return Content.styled(f"Done in about {words.duration(seconds)}{limits}.", "$quiet")
+
+
+def held_in_words(now_: Standing, every: timedelta) -> Content:
+    """Why it is held, whether it goes on by itself, and by which key. `every` lies between two looks."""
+    blast = now_.blast
+    reason = inert(blast.hold_reason or "the provider refuses us", 300).rstrip(". ")
+    if blast.probe_at is None:
+        then = "It waits for you: once that is put right press r to go on, or x to end it for good."
+    elif not now_.workers:
+        then = "Nobody looks whether that has passed: start a worker with `passbell worker`, or press r."
+    else:
+        wait = blast.probe_at - now_.at
+        looking = wait <= timedelta(0) or wait > every + SLACK  # set further while a look is under way
+        look = "a worker looks now" if looking else f"next look in {math.ceil(wait.total_seconds())} s"
+        then = f"It goes on by itself once that has passed ({look}); press r to go on at once."
+    return Content.assemble((f"Held: {reason}.", "$text-error"), "\n", (then, "bold"))
+
+
+def planned_in_words(now_: Standing) -> str:
+    """That it waits for the launch, with the moment that it was planned for."""
+    if now_.blast.send_at is None:
+        return "Nothing is sent yet: press l to launch it."
+    planned = in_words(now_.blast.send_at, now_.program.time_zone)
+    return f"Planned for {planned}, and not launched yet: press l, or nothing is sent then."
+
+
+def scheduled_in_words(now_: Standing) -> str:
+    """When it starts, and by which keys that is changed."""
+    blast = now_.blast
+    if blast.send_at is None:
+        return "Scheduled: press l to launch it."
+    wait = (blast.send_at - now_.at).total_seconds()
+    start = f"in {words.duration(wait)}" if wait > 0 else "any moment now"
+    told = f"Starts {start}, {in_words(blast.send_at, now_.program.time_zone)}."
+    lonely = "" if now_.workers else " No worker is alive: one has to be by then."
+    return f"{told}{lonely}\nPress l to start it now or at another time, x to cancel it."
+
+
+def missed_in_words(now_: Standing) -> str:
+    """That nothing was sent, and when it should have been."""
+    blast = now_.blast
+    due = f" at {in_words(blast.send_at, now_.program.time_zone)}" if blast.send_at else ""
+    return f"Missed: it was to start{due}, and no worker was there in time. Nothing was sent."
+
+
+def _ended(now_: Standing) -> Content:
+    blast = now_.blast
+    ended = f"{blast.finished_at:%Y-%m-%d %H:%M} UTC" if blast.finished_at else "an unknown time"
+    took = ""
+    if blast.started_at and blast.finished_at:
+        seconds = (blast.finished_at - blast.started_at).total_seconds()
+        took = f", {words.duration(seconds)} after the start"
+    told = f"{blast.state.capitalize()} at {ended}{took}."
+    if blast.state == "finished" and now_.failures:
+        told += " Press t to try the failed ones again."
+    if blast.state == "cancelled" and not now_.done:
+        told += " Nobody was messaged."
+    return Content.styled(told, "$quiet")
 
 
 def _title(blast: Blast) -> Content:
     state = (f" {blast.state.upper()} ", f"bold reverse {STATE_COLOURS[blast.state]}")
-    return Content.assemble((f"#{blast.id} ", "bold"), (inert(blast.name, 44), "bold"), "  ", state)
+    urgent = ("  URGENT", "bold $text-warning") if blast.urgent else ""
+    return Content.assemble((f"#{blast.id} ", "bold"), (inert(blast.name, 44), "bold"), "  ", state, urgent)
 
 
 def _text(blast: Blast) -> Content:
@@ -179,11 +245,14 @@ def _counts(tally: Tally) -> Content:
     return Content.assemble((f"{tally.planned:,} planned", "bold"), " = ", Content(" + ").join(parts))
 
 
-def _failures(failures: Sequence[Failure]) -> list[Content]:
+def _failures(failures: Sequence[Failure], width: int) -> list[Content]:
+    """The commonest reasons, a line each: in words, and in the provider's code."""
     lines = []
     for one in failures[:REASONS_SHOWN]:
+        code = f"  {inert(one.code, 20)}" if one.code else ""
         why = inert(one.detail or words.reason(one.reason), 120)
-        lines.append(Content.assemble((f"{one.count:>9,}", "$text-error"), f"  {why}"))
+        told = fit(why, min(cell_len(why), width - 11 - len(code)))
+        lines.append(Content.assemble((f"{one.count:>9,}", "$text-error"), f"  {told}", (code, "$quiet")))
     if len(failures) > REASONS_SHOWN:
         rest = sum(one.count for one in failures[REASONS_SHOWN:])
         lines.append(

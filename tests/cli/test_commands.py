@@ -280,7 +280,7 @@ def test_rehearse_says_how_to_reach_it_and_ends_in_order(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_worker_finishes_what_was_launched(passbell: Passbell, tmp_path: Path, stand_in: str) -> None:
     pending = passbell(*PLAN, "--all", "--text", "To the end", "--json").json["counts"]["pending"]
-    passbell("blasts", "launch", 1, "--expect", pending)
+    passbell("--set", "engine.undo_seconds=0", "blasts", "launch", 1, "--expect", pending)
     options = ["--home", str(tmp_path / "home"), "--set", f"passkit.base_url={stand_in}", "worker"]
     with subprocess.Popen([*COMMAND, *options], stderr=subprocess.DEVNULL) as worker:
         watched = passbell("blasts", "watch", 1, "--json")

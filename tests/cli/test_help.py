@@ -39,7 +39,7 @@ def test_the_commands_are_those_of_the_issue() -> None:
         "programs": "list show",
         "members": "list show import",
         "audiences": "save list show delete",
-        "blasts": "plan launch list show watch deliveries pause resume cancel retry rate",
+        "blasts": "plan launch list show watch deliveries pause resume cancel retry rate urgent",
         "audit": "list verify export",
     }
     expected: set[tuple[str, ...]] = {

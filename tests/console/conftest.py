@@ -32,7 +32,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clock]:
     home = tmp_path_factory.mktemp("seeded")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PASSBELL_PASSKIT__API_KEY", raising=False)
-        settings = load(home)
+        settings = load(home, {"engine.undo_seconds": "0"})  # so that its clock need not wait for a window
     database, clock = Database(settings.store_url), Clock()
     with stopped(clock):
         fill(database, settings, clock)

@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 
 from console import actions
-from console.app import Console
+from console.app import Console, what_leaving_means
 from console.desk import Desk
 from console.screens.ask import Ask
 from console.widgets.masthead import store_in_words
@@ -51,7 +51,7 @@ def test_no_key_means_two_things_at_once() -> None:
     for scope in actions.SCOPES:
         keys = [key for action in actions.of_scope(scope) for key in action.key.split(",")]
         assert len(keys) == len(set(keys)), scope
-        modal = scope in ("member", "entry", "help", "delivery", "launch", "ask")
+        modal = scope in ("member", "entry", "help", "delivery", "launch", "retry", "ask")
         if scope not in ("app", "table") and not modal:
             assert not set(keys) & set(everywhere), scope
 
@@ -66,6 +66,9 @@ def test_no_key_means_two_things_at_once() -> None:
         ("console.screens.launch", "LaunchScreen"),
         ("console.screens.blasts", "BlastsScreen"),
         ("console.screens.blast", "BlastScreen"),
+        ("console.screens.blast_questions", "RetryScreen"),
+        ("console.screens.blast_questions", "RateScreen"),
+        ("console.screens.blast_questions", "MissedScreen"),
         ("console.screens.audit", "AuditScreen"),
         ("console.screens.member", "MemberScreen"),
         ("console.screens.help", "HelpScreen"),
@@ -205,6 +208,13 @@ async def test_leaving_asks_while_our_worker_sends(desk: Desk, console: MakeCons
         await pilot.press("tab", "enter")
         await settled(pilot)
     assert app.return_code == 0
+
+
+def test_leaving_says_what_becomes_of_scheduled_blasts() -> None:
+    assert what_leaving_means([], [7, 9]) == (
+        "Blast 7, 9 is scheduled, and missed if no worker is alive at its time."
+    )
+    assert what_leaving_means([5], [7]).count("\n") == 1
 
 
 async def test_ctrl_c_says_how_to_leave(desk: Desk, console: MakeConsole) -> None:

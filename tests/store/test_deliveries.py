@@ -24,8 +24,8 @@ LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = Database(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = Database(current_url)
     migrate(database)
     with database.write() as connection:
         programs.upsert_program(connection, Program("p1", "rehearsal", "membership", "Café"))
@@ -167,6 +167,24 @@ def test_batches_with_failures_come_first(database: Database) -> None:
     assert (found[1].returned, found[2].accepted) == (1, 1)
 
 
+def test_why_the_deliveries_of_batches_are_failed_now(database: Database) -> None:
+    blast_id = add_blast(database)
+    mixed = work(database, blast_id, BUSY, GONE)
+    busy = work(database, blast_id, BUSY, BUSY)
+    gone = deliveries.Failure("not_found", "PassKit knows no such pass", 1, "HTTP 404")
+    with database.write() as connection:
+        page = [one.id for one in deliveries.batch_page(connection, blast_id)]
+        found = deliveries.failures_of_batches(connection, blast_id, page)
+        ledger.retry(connection, blast_id, reason="busy", at=NOW)
+        after = [one.id for one in deliveries.batch_page(connection, blast_id)]
+        left = deliveries.failures_of_batches(connection, blast_id, after)
+    assert page == [busy, mixed]
+    assert found[busy] == [deliveries.Failure("busy", "503", 2, "HTTP 503")]
+    assert found[mixed] == [deliveries.Failure("busy", "503", 1, "HTTP 503"), gone]
+    assert after == [mixed, busy]
+    assert left == {mixed: [gone]}
+
+
 def test_blasts_with_their_figures_the_newest_first(database: Database) -> None:
     first = add_blast(database)
     second = add_blast(database, "second", state="planned", started_at=None)
@@ -180,12 +198,16 @@ def test_blasts_with_their_figures_the_newest_first(database: Database) -> None:
     assert (newest.id, newest.name, newest.program, newest.state) == (second, "second", "Café", "planned")
     assert (oldest.id, oldest.started_at, oldest.planned) == (first, NOW, 6)
     states = {"pending": 3, "sending": 0, "accepted": 1, "failed": 1, "skipped": 1, "held_out": 0}
-    assert oldest.states == states
+    assert (oldest.states, oldest.never_sent) == (states, 0)
+    with database.write() as connection:
+        ledger.step(connection, first, "cancelled", at=NOW)
+        (_, cancelled) = deliveries.blast_page(connection, "rehearsal")
+    assert (cancelled.states["skipped"], cancelled.never_sent) == (4, 3)
 
 
 def test_figures_of_finished_blasts_are_counted_once(database: Database) -> None:
     blast_id = add_blast(database, state="finished", finished_at=NOW)
-    known: dict[tuple[int, datetime], dict[str, int]] = {}
+    known: dict[tuple[int, datetime], deliveries.Figures] = {}
     with database.read() as connection:
         first = deliveries.blast_page(connection, "rehearsal", known=known)
         assert deliveries.blast_page(connection, "rehearsal", known=known) == first
@@ -207,6 +229,6 @@ def test_failures_by_reason_the_commonest_first(database: Database) -> None:
     with database.read() as connection:
         found = deliveries.failures(connection, blast_id)
         of_batch = deliveries.failures(connection, blast_id, batch_id=batch)
-    gone = deliveries.Failure("not_found", "PassKit knows no such pass", 1)
-    assert found == [deliveries.Failure("busy", "503", 2), gone]
-    assert of_batch == [deliveries.Failure("busy", "503", 1)]
+    gone = deliveries.Failure("not_found", "PassKit knows no such pass", 1, "HTTP 404")
+    assert found == [deliveries.Failure("busy", "503", 2, "HTTP 503"), gone]
+    assert of_batch == [deliveries.Failure("busy", "503", 1, "HTTP 503")]
