@@ -27,7 +27,8 @@ PATIENCE = 60.0
 
 def main() -> None:
     """Write all pictures."""
-    with stage.set_up(members=demo.MEMBERS, rate=demo.WATCHABLE_RATE) as settings, stage.worker(settings):
+    house = stage.set_up(members=demo.MEMBERS, rate=demo.WATCHABLE_RATE, engine__undo_seconds="0")
+    with house as settings, stage.worker(settings):
         desk = Desk(lambda: settings)
         stage.sync(desk.database, settings, progress=lambda at: None)
         demo.switch_faults(settings)
