@@ -188,6 +188,7 @@ class Pacer:
         self._run = run
         self._concurrency = concurrency
         self._under_way = 0
+        self._used = 0
         self._queue = Queue()
         self._withdrawn: WeakSet[object] = WeakSet()
         self._slots: list[float] = []
@@ -273,6 +274,7 @@ class Pacer:
     def end(self, free_from: float) -> None:
         """A request has ended, or did not leave after all: its slot is free again from that moment on."""
         self._returns.append(free_from)
+        self._used += 1
         self._under_way -= 1
         if self._queue:
             self._hand_out()
@@ -316,6 +318,7 @@ class Pacer:
         if now < self._visited + SPARED and not self._tell_closed and not self._is_short():
             return
         self._visited = now
+        self._used = 0
         try:
             await self._visit(want)
         except StoreUnavailable:
@@ -324,11 +327,14 @@ class Pacer:
 
     def _is_short(self) -> bool:
         """Whether requests wait, or will before the next visit but one."""
-        return bool(self._queue) or len(self._slots) < len(self._returns) + self._under_way
+        return bool(self._queue) or len(self._slots) < self._used + self._under_way
 
     def _want(self) -> int:
-        """So many that a sender need not wait for the next visit: what was used since the last, and more."""
-        wanted = len(self._queue) + len(self._returns) + self._under_way
+        """So many that a sender need not wait for the next visit: what was used since the last, and more.
+
+        Those that go back unused say nothing of our needs: others wait for them.
+        """
+        wanted = len(self._queue) + self._used + self._under_way
         spare = min(2 * wanted, math.ceil(self.rate * REFILL * 2)) if wanted else 0
         return max(0, wanted + spare - len(self._slots))
 
