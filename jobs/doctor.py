@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from jobs.channels import passkit_records as records
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PassKitError, plain
 from jobs.intake.discovery import NO_FLIGHTS, discover, read_tiers, region_hint
@@ -38,15 +39,10 @@ LIMITS = (
 )
 """What the API cannot do; never a fault of this installation."""
 
-CANNOT_ALERT = {
-    "no_field": "has no field {field}: a message would change nothing that a phone shows",
-    "no_change_message": "has the field {field} without a lock-screen message: phones would stay silent",
-    "no_placeholder": "has a lock-screen message without %@ for {field}: phones would not show the text",
-    "unknown": "could not be read: nobody knows whether phones would alert",
+CANNOT_ALERT = records.CANNOT_ALERT | {
+    "unknown": "could not be read: nobody knows whether phones would alert"
 }
 """What a template's state means for a phone; `ok` is missing here."""
-
-MEND = "in PassKit's designer give the field {field} the Apple lock-screen message %@"
 
 PROJECT_WORDS = {
     "PROJECT_DRAFT": ("warn", "is a draft: its passes carry a test notice and lapse after 48 hours"),
@@ -187,6 +183,8 @@ async def _passkit(client: PassKit, settings: Settings) -> list[Finding]:
 def _key_hint(error: PassKitError, settings: Settings) -> str:
     if error.kind in ("key_refused", "forbidden"):
         return "copy passkit.api_key and passkit.api_secret from PassKit's portal once more"
+    if error.kind == "quota_spent":
+        return "look at the plan and its payment in PassKit's portal"
     if not settings.live:
         return "start the stand-in: passbell rehearse"
     return "check the network and passkit.base_url"
@@ -225,7 +223,7 @@ async def _designs(client: PassKit, program: Program, settings: Settings) -> lis
             what = CANNOT_ALERT[tier.message_field_state].format(field=field)
             level: Level = "warn" if tier.message_field_state == "unknown" else "fail"
             sentence = f"{program.name}, {tier.name}: its design {what}"
-            found.append(Finding(level, program.name, sentence, MEND.format(field=field)))
+            found.append(Finding(level, program.name, sentence, records.MEND.format(field=field)))
     if not tiers:
         found.append(Finding("warn", program.name, f"{program.name} has no tier, so no design to alert with"))
     elif not found:

@@ -95,7 +95,8 @@ def drill(
     """
     engines = {"store__url": store_url, "queue__url": queue_url}
     named = {name: url for name, url in engines.items() if url}
-    with stage.set_up(members=passes, rate=RATE, rehearsal__seed=str(seed), **named) as settings:
+    named |= {"rehearsal__seed": str(seed), "engine__undo_seconds": "0"}
+    with stage.set_up(members=passes, rate=RATE, **named) as settings:
         database = Database(settings.store_url)
         try:
             _prepare(database, settings)

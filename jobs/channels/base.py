@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 class Result:
     """The outcome of one send, with its reason.
 
-    reason  a short word that groups results: `not_found`, `opted_out`, `key_refused`, `timeout`
+    reason  a short word that groups results: `not_found`, `opted_out`, `key_refused`, `quota_spent`
     detail  the reason in plain words, safe to show, without secrets
     code    the provider's own code, such as `HTTP 503` or `HTTP 400 / 3`
     wait    seconds the provider asked us to wait, where it did
@@ -91,8 +91,21 @@ class Channel(Protocol):
         """
         ...
 
-    async def probe(self) -> Result:
-        """Ask the provider something that changes nothing: accepted where the account works."""
+    async def check(self, kind: str, designs: Mapping[str, str], message_key: str) -> Result:
+        """Whether designs still show a message: a provider may take one for a field that is not there.
+
+        `designs` has a design's id at the provider and, in words, who has it (`holds.designs` finds
+        them). accepted: no design is known to be mute. One that cannot be read is not held against it.
+        refused: the first that is mute, as a fault of the whole account. Any other outcome says nothing
+        about designs. Changes nothing, and never raises for what a provider or network does.
+        """
+        ...
+
+    async def probe(self, kind: str = "", program_id: str = "") -> Result:
+        """Ask the provider something that changes nothing: accepted where the account works.
+
+        With a program: where that program may be written to, as far as the provider tells.
+        """
         ...
 
     async def close(self) -> None:

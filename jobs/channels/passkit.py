@@ -6,8 +6,9 @@ message is one key in the pass's free data, and sending the same text again is s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from jobs.channels import passkit_records as records
 from jobs.channels.base import Outcome, Parcel, Result
@@ -55,13 +56,60 @@ class PassKitChannel:
             )
         return Result(Outcome.ACCEPTED)
 
-    async def probe(self) -> Result:
-        """Whether the key is taken and PassKit answers."""
+    async def check(self, kind: str, designs: Mapping[str, str], message_key: str) -> Result:
+        """Whether the templates still have the message's field, with a changeMessage that alerts.
+
+        PassKit takes a message for a field that is not there with a 200, and drops it. A template that
+        cannot be read now makes the answer a `later`, where no other one is mute.
+        """
+        unread: Result | None = None
+        field = f"meta.{message_key}"
+        for template_id, who in designs.items():
+            try:
+                template = await self._client.template(template_id)
+            except PassKitError as error:
+                found = _failure(error, wrote=False)
+                if error.kind in ("key_refused", "quota_spent", "throttled"):
+                    return found
+                unread = unread if error.kind in _OF_THE_OBJECT else found
+                continue
+            state = records.message_field_state(template, field)
+            if state in records.CANNOT_ALERT:
+                what = records.CANNOT_ALERT[state].format(field=field)
+                detail = f"{_GROUPS.get(kind, 'tier')} {who}: the design {template_id} {what}"
+                mend = records.MEND.format(field=field)
+                return Result(Outcome.REFUSED, "no_message_field", f"{detail}; {mend}", account=True)
+        return unread or Result(Outcome.ACCEPTED)
+
+    async def probe(self, kind: str = "", program_id: str = "") -> Result:
+        """Whether the key is taken, PassKit answers, and the program is not over its quota.
+
+        PassKit's ProjectStatus has PROJECT_OVER_QUOTA for that. A program that cannot be read says
+        nothing: the first message to it will.
+        """
         try:
             await self._client.profile()
+            flags = await self._flags(kind, program_id)
         except PassKitError as error:
             return _failure(error, wrote=False)
+        if any(flag.endswith("OVER_QUOTA") for flag in flags):
+            detail = "PassKit flags the program as over its quota"
+            return Result(Outcome.REFUSED, "quota_spent", detail, account=True)
         return Result(Outcome.ACCEPTED)
+
+    async def _flags(self, kind: str, program_id: str) -> list[str]:
+        """A program's status flags; none where it has no page of its own or cannot be read now."""
+        if kind not in _PROGRAMS:
+            return []
+        try:
+            record = await self._client.call("GET", _PROGRAMS[kind] + quote(program_id, safe=""))
+            return records.program(kind, record)["status"]
+        except PassKitError as error:
+            if error.kind in ("key_refused", "quota_spent"):
+                raise
+        except ValueError:
+            pass  # a record of another shape says nothing of a quota
+        return []
 
     async def close(self) -> None:
         """Close the client."""
@@ -160,9 +208,23 @@ _WRITES: dict[str, Callable[[Parcel, Json, dict[str, str]], tuple[str, Json]]] =
     "flight": _write_flight,
 }
 
+_GROUPS = {"coupon": "offer", "ticket": "ticket type"}
+"""What the passes of one design are called; a tier where nothing else is said."""
+
+_PROGRAMS = {
+    "membership": "/members/program/",
+    "coupon": "/coupon/singleUse/campaign/",
+    "ticket": "/eventTickets/production/",
+}
+"""Where the program itself is read, by its id."""
+
+_OF_THE_OBJECT = ("not_found", "forbidden", "bad_request", "not_supported", "conflict")
+"""Kinds of error that speak of the thing asked for, and not of the account or the network."""
+
 _ENDINGS: dict[str, tuple[Outcome, str]] = {
     "key_refused": (Outcome.REFUSED, "key_refused"),
     "forbidden": (Outcome.REFUSED, "key_refused"),
+    "quota_spent": (Outcome.REFUSED, "quota_spent"),
     "bad_request": (Outcome.REFUSED, "bad_request"),
     "not_supported": (Outcome.REFUSED, "not_supported"),
     "not_found": (Outcome.GONE, "not_found"),
@@ -188,5 +250,5 @@ def _failure(error: PassKitError, *, wrote: bool) -> Result:
         error.message,
         error.label,
         wait=error.retry_after,
-        account=reason == "key_refused",
+        account=reason in ("key_refused", "quota_spent"),
     )

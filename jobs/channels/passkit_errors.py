@@ -14,7 +14,8 @@ from store.errors import PassbellError
 
 Kind = Literal[
     "key_refused",  # 401: the token or the key behind it
-    "forbidden",  # 402, 403: the key may not do this
+    "forbidden",  # 403: the key may not do this
+    "quota_spent",  # 402, or a 429 or 403 that speaks of a quota: waiting a moment does not cure it
     "not_found",  # 404 in PassKit's own words
     "bad_request",  # 400 and its relatives
     "conflict",  # 409
@@ -38,7 +39,7 @@ LONGEST_MESSAGE = 300
 
 _BY_STATUS: dict[int, Kind] = {
     401: "key_refused",
-    402: "forbidden",
+    402: "quota_spent",
     403: "forbidden",
     404: "not_found",
     408: "timeout",
@@ -65,6 +66,15 @@ _BY_CODE: dict[int, Kind] = {
     14: "unavailable",
     16: "key_refused",
 }
+
+_QUOTA = re.compile(
+    r"quota|(usage|plan|account|monthly|daily|pass|passes|credit) limit|billing|payment|subscription",
+    re.IGNORECASE,
+)
+_RATE = re.compile(
+    r"\brates?\b|too many|too fast|slow down|concurren|\b(per|a) (second|minute)\b|/ ?(s|sec|min)\b",
+    re.IGNORECASE,
+)
 
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -157,10 +167,13 @@ def from_answer(
     """
     found = _said(body)
     kind = _kind(status)
+    wait = seconds_to_wait(headers.get("retry-after"), now)
     if kind == "not_found" and found is None:
         kind = "protocol"  # a proxy's or another server's 404 does not say that a pass is gone
     code, text = found or (None, "")
     text = plain(text, secrets=secrets)
+    if kind in ("throttled", "forbidden") and wait is None and quota_spent(text):
+        kind = "quota_spent"
     if kind == "protocol":
         text = text or f"the answer is not PassKit's (HTTP {status}); check the base URL"
     elif kind == "key_refused":
@@ -170,7 +183,7 @@ def from_answer(
         text or f"PassKit answered HTTP {status}",
         status=status,
         code=code,
-        retry_after=seconds_to_wait(headers.get("retry-after"), now),
+        retry_after=wait,
         sent=not reading and (status < 400 or (status >= 500 and status not in (501, 503))),
     )
 
@@ -180,7 +193,21 @@ def from_line(said: Any, *, secrets: tuple[str, ...] = ()) -> PassKitError:
     code, text = _parts({"error": said}) or (None, "")
     kind = _BY_CODE.get(code, "server_error") if code is not None else "server_error"
     text = plain(text, secrets=secrets) or "PassKit broke off the list with an error"
+    if kind == "throttled" and quota_spent(text):
+        kind = "quota_spent"
     return PassKitError(kind, text, status=200, code=code)
+
+
+def quota_spent(text: str) -> bool:
+    """Whether a refusal speaks of a quota that is used up, and not of requests that come too fast.
+
+    gRPC has one code for both, RESOURCE_EXHAUSTED ("perhaps a per-user quota"), which the gateway turns
+    into 429 (grpc.io, Status codes; grpc-gateway, HTTPStatusFromCode). PassKit publishes neither limits
+    nor words for it; that quotas exist is known from its ProjectStatus, which has PROJECT_OVER_QUOTA. So
+    the words decide, where no Retry-After says that a wait is enough. In doubt it is a throttle, which
+    only waits.
+    """
+    return bool(_QUOTA.search(text)) and not _RATE.search(text)
 
 
 def _kind(status: int) -> Kind:

@@ -22,6 +22,16 @@ _BOARDING_KEYS = (
     "departureDate",
     "sequenceNumber",
 )
+CANNOT_ALERT = {
+    "no_field": "has no field {field}: a message would change nothing that a phone shows",
+    "no_change_message": "has the field {field} without a lock-screen message: phones would stay silent",
+    "no_placeholder": "has a lock-screen message without %@ for {field}: phones would not show the text",
+}
+"""What `message_field_state` found wrong with a design, in words."""
+
+MEND = "in PassKit's designer give the field {field} the Apple lock-screen message %@"
+"""What the owner of such a design has to do."""
+
 _WALLETS = {"APPLE": "apple", "GOOGLE": "google", "ANDROID_OTHER": "other"}
 
 

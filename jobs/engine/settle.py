@@ -10,8 +10,9 @@ from store.ledger import Claimed
 from store.settings import EngineSettings
 from store.settlements import Settlement
 
-LOOKS = 2
-"""So many times the allowed tries a send that may have arrived is looked up before it counts as failed."""
+_PATIENCE = {Outcome.UNKNOWN: 2, Outcome.THROTTLED: 10}
+"""So many times the allowed tries: a send that may have arrived is looked up before it counts as failed,
+and one that the provider asked to come later was not tried at all. For all others: the allowed tries."""
 
 _PASS_STATUS = {
     "not_found": "gone",
@@ -68,7 +69,7 @@ def _end(claimed: Claimed, state: str, result: Result, *, shown_text: str | None
 
 
 def _again(claimed: Claimed, result: Result, engine: EngineSettings, at: datetime) -> Settlement:
-    allowed = engine.max_attempts * (LOOKS if result.outcome is Outcome.UNKNOWN else 1)
+    allowed = engine.max_attempts * _PATIENCE.get(result.outcome, 1)
     if claimed.attempts >= allowed:
         return _end(claimed, "failed", result)
     wait = max(result.wait or 0.0, backoff(claimed.attempts, engine))

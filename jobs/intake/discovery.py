@@ -70,7 +70,7 @@ async def discover(client: PassKit, account: str) -> tuple[list[Program], list[s
         try:
             listed = await kind.programs()
         except PassKitError as error:
-            if error.kind not in ("not_found", "forbidden", "not_supported"):
+            if error.kind not in ("not_found", "forbidden", "quota_spent", "not_supported"):
                 raise
             notes.append(f"PassKit lists no {kind.word} programs: {error}")
             continue
@@ -137,7 +137,7 @@ async def _template_state(client: PassKit, template_id: str, message_field: str)
     try:
         template = await patiently(lambda: client.template(template_id))
     except PassKitError as error:
-        if error.kind == "key_refused" or error.kind in PASSING:
+        if error.kind in ("key_refused", "quota_spent") or error.kind in PASSING:
             raise
         return "unknown"
     return records.message_field_state(template, message_field)

@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--idle-exit", type=float, required=True)
+    parser.add_argument("--journal", type=Path, help="keep all changes there, for one that is killed")
     given = parser.parse_args()
     heard, said = os.pipe()
     if os.fork():
@@ -51,6 +52,7 @@ def _stand_in(given: argparse.Namespace, tell: Callable[[], object]) -> None:
             api_secret=REHEARSAL_SECRET,
             ready=ready,
             idle_exit=given.idle_exit,
+            journal=given.journal,
         )
 
     try:

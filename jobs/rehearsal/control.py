@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from jobs.rehearsal.faults import Faults, read_settings
+from jobs.rehearsal.journal import Journal
 from jobs.rehearsal.passes import EVENT_TICKET, Pass
 from jobs.rehearsal.passkit import PassKit
 from jobs.rehearsal.phones import Phones, with_change_message
@@ -26,12 +27,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Control:
     """The routes under `/_rehearsal`. They need no token; the server listens on the loopback only."""
 
-    def __init__(self, passkit: PassKit, phones: Phones, faults: Faults, stats: Stats) -> None:
+    def __init__(
+        self, passkit: PassKit, phones: Phones, faults: Faults, stats: Stats, journal: Journal | None = None
+    ) -> None:
         self.passkit = passkit
         self.world = passkit.world
         self.phones = phones
         self.faults = faults
         self.stats = stats
+        self.journal = journal
 
     def routes(self) -> list[Route]:
         return [
@@ -61,14 +65,32 @@ class Control:
 
     async def reset_stats(self, _: Request) -> Response:
         self.stats.reset()
-        self.phones.forget()
+        self.act("forget", "", {})
         return JSONResponse({})
+
+    def act(self, door: str, identifier: str, wanted: dict[str, Any]) -> None:
+        """Change the world or what is counted of it, and note it down."""
+        self.redo(door, identifier, wanted)
+        if self.journal is not None:
+            self.journal.note(door, json.dumps([identifier, wanted]), at=self.passkit.clock())
+
+    def redo(self, door: str, identifier: str, wanted: dict[str, Any]) -> None:
+        """Make a change, or one that the journal holds once more."""
+        if door == "forget":
+            self.phones.forget()
+        elif door == "pass":
+            self.change_pass(self.world.passes[identifier], wanted)
+        else:
+            template = self.world.templates[identifier]["template"]
+            template = with_change_message(template, wanted["change_message"])
+            self.world.change_template(identifier, template, self.passkit.moment())
 
     async def get_faults(self, _: Request) -> Response:
         return JSONResponse(self.faults.as_json())
 
     async def put_faults(self, request: Request) -> Response:
         self.faults.settings = read_settings(await body_of(request))
+        self.world.over_quota = self.faults.settings.quota_spent
         return JSONResponse(self.faults.as_json())
 
     async def get_pass(self, request: Request) -> Response:
@@ -84,6 +106,11 @@ class Control:
         status, opted_out = wanted.get("status"), wanted.get("opt_out")
         if status not in (None, *PASS_STATUS) or opted_out not in (None, True, False):
             raise UsageError(f"opt_out takes true or false, status one of {', '.join(PASS_STATUS)}")
+        self.act("pass", entry.id, wanted)
+        return JSONResponse(self.seen(entry))
+
+    def change_pass(self, entry: Pass, wanted: dict[str, Any]) -> None:
+        status, opted_out = wanted.get("status"), wanted.get("opt_out")
         if opted_out is not None:
             toggle = "ON" if opted_out else "OFF"
             entry.message["optOut"] = toggle if entry.kind is EVENT_TICKET else opted_out
@@ -93,7 +120,6 @@ class Control:
         entry.metadata["lastUpdatedAt"] = moment
         if "updated" in entry.message:
             entry.message["updated"] = moment
-        return JSONResponse(self.seen(entry))
 
     async def put_template(self, request: Request) -> Response:
         """Takes the message field away (null) or puts it back with a changeMessage of one's own."""
@@ -104,8 +130,7 @@ class Control:
         text = wanted.get("change_message")
         if "change_message" not in wanted or not isinstance(text, str | None):
             raise UsageError("change_message takes a text or null")
-        template = with_change_message(self.world.templates[identifier]["template"], text)
-        self.world.change_template(identifier, template, self.passkit.moment())
+        self.act("template", identifier, wanted)
         return JSONResponse({"change_message": text})
 
     def seen(self, entry: Pass) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Strike(StrEnum):
     UNAVAILABLE = "unavailable"
     THROTTLED = "throttled"
     SERVER_ERROR = "server_error"
+    HANG_HEADERS = "hang_headers"
+    HANG_BODY = "hang_body"
 
 
 @dataclass(frozen=True)
@@ -29,30 +31,36 @@ class Settings:
     struck by one fault at most. Latency comes on top and strikes every request.
 
     unavailable   rate of 503
-    throttled     rate of 429, with `retry_after` seconds in the Retry-After header
+    throttled     rate of 429, with `retry_after` seconds in the Retry-After header; null: without one
     server_error  rate of 500
     hang          rate of requests that are accepted and never answered
+    hang_headers  rate of answers that stop after their headers: the change was made
+    hang_body     rate of answers that stop in the middle of their body: the change was made
     drop          rate of connections closed without an answer: half of them after the change was made
     stream_error  rate of lists that break off with an error line under HTTP 200
     latency_ms, jitter_ms   every answer waits latency plus up to jitter, in milliseconds
     revoked       the key is dead: 401 for everything
+    quota_spent   every write is refused as one too many, every program says so, and reads go on
     wrong_region  the account lives elsewhere: 404 for everything
     """
 
     unavailable: float = 0.0
     throttled: float = 0.0
-    retry_after: int = 1
+    retry_after: int | None = 1
     server_error: float = 0.0
     hang: float = 0.0
+    hang_headers: float = 0.0
+    hang_body: float = 0.0
     drop: float = 0.0
     stream_error: float = 0.0
     latency_ms: float = 0.0
     jitter_ms: float = 0.0
     revoked: bool = False
+    quota_spent: bool = False
     wrong_region: bool = False
 
 
-RATES = ("hang", "drop", "unavailable", "throttled", "server_error")
+RATES = ("hang", "drop", "unavailable", "throttled", "server_error", "hang_headers", "hang_body")
 """The faults that strike one request each, in the order in which the draw looks at them."""
 
 
@@ -62,6 +70,8 @@ def read_settings(wanted: Mapping[str, Any]) -> Settings:
     for name, value in wanted.items():
         if name not in types:
             raise UsageError(f"unknown fault {name!r}: known are {', '.join(types)}")
+        if name == "retry_after" and value is None:
+            continue
         if (types[name] is bool) != isinstance(value, bool) or not isinstance(value, int | float):
             raise UsageError(f"fault {name!r} takes {'true or false' if types[name] is bool else 'a number'}")
         if types[name] is int and not isinstance(value, int):

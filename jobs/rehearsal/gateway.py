@@ -12,9 +12,10 @@ from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from jobs.rehearsal.faults import Faults, Strike
+from jobs.rehearsal.journal import Journal
 from jobs.rehearsal.messages import Malformed
 from jobs.rehearsal.passkit import Handler, PassKit, Rows
 from jobs.rehearsal.replies import (
@@ -52,6 +53,7 @@ class Gateway:
         api_secret: str,
         sever: Callable[[tuple[str, int]], None],
         closing: asyncio.Event,
+        journal: Journal | None = None,
     ) -> None:
         self.passkit = passkit
         self.faults = faults
@@ -60,6 +62,7 @@ class Gateway:
         self.api_secret = api_secret
         self.sever = sever
         self.closing = closing
+        self.journal = journal
         self.routes = {(path.replace("/{}", ""), path.count("{}")): by for path, by in passkit.routes.items()}
         self._date = (0, "")
 
@@ -83,6 +86,9 @@ class Gateway:
         if strike is Strike.DROP_AFTER:
             await self.silence(strike, scope, receive)
             return
+        if strike in (Strike.HANG_HEADERS, Strike.HANG_BODY):
+            await self.stall(strike, response, scope, receive, send)
+            return
         self.stats.by_status[str(response.status_code)] += 1
         await response(scope, receive, send)
 
@@ -99,8 +105,24 @@ class Gateway:
         self.stats.by_status["hung" if strike is Strike.HANG else "dropped"] += 1
         if strike is not Strike.HANG:
             self.sever(scope["client"])
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await left(receive)
+
+    async def stall(
+        self, strike: Strike, response: Response, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The headers, half of the body or nothing of it, and then no more until the client gives up."""
+        self.stats.by_status["hung"] += 1
+        parts: list[Message] = []
+
+        async def keep(part: Message) -> None:
+            parts.append(part)
+
+        await response(scope, receive, keep)
+        body = b"".join(part.get("body", b"") for part in parts)
+        half = body[: len(body) // 2] if strike is Strike.HANG_BODY else b""
+        await send(parts[0])
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        await left(receive)
 
     def respond(self, method: str, path: str, token: str | None, body: bytes, strike: Strike) -> Response:
         """The answer to a request, whatever it is."""
@@ -110,8 +132,9 @@ class Gateway:
                 raise refusal
             answer = self.answer(method, path, token, body)
         except Refusal as refusal:
-            if strike is Strike.THROTTLED:
-                headers["retry-after"] = str(self.faults.settings.retry_after)
+            wait = self.faults.settings.retry_after
+            if strike is Strike.THROTTLED and wait is not None:
+                headers["retry-after"] = str(wait)
             return Response(encode(refusal.payload).encode(), refusal.status, headers)
         if isinstance(answer, Rows):
             return StreamingResponse(self.lines(answer, self.faults.breaks_stream()), headers=headers)
@@ -125,11 +148,19 @@ class Gateway:
         if self.faults.settings.wrong_region:
             raise refused_by_service(404, NOT_FOUND, "not found")
         try:
-            return handler(parameters, decoded(body))
+            answer = handler(parameters, decoded(body))
         except Malformed as error:
             position = max(body.decode(errors="replace").find(error.token), 0) + 1
             message = f"proto: syntax error (line 1:{position}): {error}"
             raise refused_by_gateway(400, INVALID_ARGUMENT, message) from error
+        if self.journal is not None and method == "PUT":
+            self.journal.note(path, body.decode(), at=self.passkit.clock())
+        return answer
+
+    def redo(self, path: str, body: str) -> None:
+        """Make a change once more that the journal holds."""
+        handler, parameters = self.route("PUT", path)
+        handler(parameters, decoded(body.encode()))
 
     def route(self, method: str, path: str) -> tuple[Handler, list[str]]:
         """The handler and the path's parameters, which are always its last segments."""
@@ -169,6 +200,12 @@ class Gateway:
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True))
         return self._date[1]
+
+
+async def left(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def struck(strike: Strike) -> Refusal | None:

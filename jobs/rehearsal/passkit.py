@@ -18,7 +18,13 @@ from jobs.rehearsal.passes import (
     PassKind,
 )
 from jobs.rehearsal.phones import Phones
-from jobs.rehearsal.replies import FAILED_PRECONDITION, invalid, not_found, refused_by_service
+from jobs.rehearsal.replies import (
+    FAILED_PRECONDITION,
+    RESOURCE_EXHAUSTED,
+    invalid,
+    not_found,
+    refused_by_service,
+)
 from jobs.rehearsal.shapes import (
     BOARDING_REQUEST,
     CAMPAIGN,
@@ -92,7 +98,7 @@ class PassKit:
         self.routes: dict[str, dict[str, Handler]] = {
             "/user/profile": {"GET": self.profile},
             "/members/programs/list": {"POST": self.list_classes(MEMBERSHIP, PROGRAM)},
-            "/members/program/{}": {"GET": self.get_program},
+            "/members/program/{}": {"GET": self.get_class(MEMBERSHIP, PROGRAM)},
             "/members/tiers/list": {"POST": self.list_groups(MEMBERSHIP, TIER, "programId")},
             "/members/tier/{}/{}": {"GET": self.get_tier},
             "/members/member/list/{}": {"POST": self.list_passes(MEMBERSHIP, MEMBER_FIELDS)},
@@ -101,6 +107,7 @@ class PassKit:
             "/members/member/externalId/{}/{}": {"GET": self.get_by_external(MEMBERSHIP)},
             "/members/member": {"PUT": self.put_pass(MEMBERSHIP)},
             "/coupon/singleUse/campaigns/list": {"POST": self.list_classes(SINGLE_COUPON, CAMPAIGN)},
+            "/coupon/singleUse/campaign/{}": {"GET": self.get_class(SINGLE_COUPON, CAMPAIGN)},
             "/coupon/singleUse/offers/list": {"POST": self.list_groups(SINGLE_COUPON, OFFER, "campaignId")},
             "/coupon/singleUse/coupons/list/{}": {"POST": self.list_passes(SINGLE_COUPON, COUPON_FIELDS)},
             "/coupon/singleUse/coupons/count/{}": {"POST": self.count_passes(SINGLE_COUPON, COUPON_FIELDS)},
@@ -108,6 +115,7 @@ class PassKit:
             "/coupon/singleUse/coupon/externalId/{}/{}": {"GET": self.get_by_external(SINGLE_COUPON)},
             "/coupon/singleUse/coupon": {"PUT": self.put_pass(SINGLE_COUPON)},
             "/eventTickets/productions": {"POST": self.list_classes(EVENT_TICKET, PRODUCTION)},
+            "/eventTickets/production/{}": {"GET": self.get_class(EVENT_TICKET, PRODUCTION)},
             "/eventTickets/ticketTypes/{}": {
                 "POST": self.list_groups(EVENT_TICKET, TICKET_TYPE, "productionId")
             },
@@ -138,7 +146,7 @@ class PassKit:
         fields = named(message, PROJECT_FIELDS)
 
         def handle(_: list[str], body: Any) -> Answer:
-            rows = [group.message for group in self.world.of_kind(kind)]
+            rows = [self.project(group) for group in self.world.of_kind(kind)]
             return Rows(select(rows, FILTERS.read(body), fields), message)
 
         return handle
@@ -187,8 +195,14 @@ class PassKit:
 
         return handle
 
-    def get_program(self, path: list[str], _: Any) -> Answer:
-        return PROGRAM.full(self.pass_class(MEMBERSHIP, path[0]).message)
+    def get_class(self, kind: PassKind, message: Message) -> Handler:
+        return lambda path, _: message.full(self.project(self.pass_class(kind, path[0])))
+
+    def project(self, group: PassClass) -> dict[str, Any]:
+        """A program, campaign or production, flagged where the quota is spent."""
+        if not self.world.over_quota:
+            return group.message
+        return group.message | {"status": [*group.message["status"], "PROJECT_OVER_QUOTA"]}
 
     def get_tier(self, path: list[str], _: Any) -> Answer:
         tiers = self.pass_class(MEMBERSHIP, path[0]).groups
@@ -286,6 +300,9 @@ class PassKit:
         return entry
 
     def write(self, entry: Pass, changes: dict[str, Any], *, replace: bool) -> None:
+        if self.world.over_quota:
+            # Nobody has shown PassKit's own words: the code is gRPC's for it, which the gateway makes a 429.
+            raise refused_by_service(429, RESOURCE_EXHAUSTED, "the quota of this account is exhausted")
         for name in SET_BY_PASSKIT[entry.kind]:
             if changes.get(name):
                 field = name[0].upper() + name[1:]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing as closing_after
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import cast
 from weakref import WeakValueDictionary
 
@@ -21,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from jobs.rehearsal.control import Control
 from jobs.rehearsal.faults import Faults
 from jobs.rehearsal.gateway import Gateway
+from jobs.rehearsal.journal import Journal
 from jobs.rehearsal.passkit import PassKit
 from jobs.rehearsal.phones import Phones
 from jobs.rehearsal.stats import Stats
@@ -118,15 +123,16 @@ async def serve(
     stop: asyncio.Event | None = None,
     idle_exit: float | None = None,
     clock: Callable[[], float] = time.time,
+    journal: Path | None = None,
 ) -> None:
     """Serves `world` on 127.0.0.1 until `stop` is set, or until no request came for `idle_exit` seconds.
 
     `port` 0 takes any free port. `ready` is called with the URL as soon as it listens. `clock` gives the
-    seconds since 1970 by which tokens are judged and answers are dated. Raises `PassbellError` if the port
-    is in use."""
+    seconds since 1970 by which tokens are judged and answers are dated. Changes are kept in `journal`, and
+    those in it are made first. Raises `PassbellError` if the port is in use."""
     stop = stop or asyncio.Event()
     closing = asyncio.Event()
-    with Listener(port) as listener:
+    with Listener(port) as listener, opened(journal) as book:
         phones, faults, stats = Phones(world), Faults(world.seed), Stats()
         passkit = PassKit(world, phones, clock)
         gateway = Gateway(
@@ -137,8 +143,11 @@ async def serve(
             api_secret=api_secret,
             sever=listener.sever,
             closing=closing,
+            journal=book,
         )
-        control = Control(passkit, phones, faults, stats)
+        control = Control(passkit, phones, faults, stats, book)
+        if book is not None:
+            replay(book, passkit, gateway, control)
         app = Idleness(Router([Mount("/_rehearsal", routes=control.routes()), Mount("/", app=gateway)]))
 
         async def until_stopped() -> None:
@@ -154,6 +163,28 @@ async def serve(
         )
 
 
+@contextmanager
+def opened(path: Path | None) -> Iterator[Journal | None]:
+    """The journal, where there is to be one."""
+    if path is None:
+        yield None
+        return
+    with closing_after(Journal(path)) as journal:
+        yield journal
+
+
+def replay(journal: Journal, passkit: PassKit, gateway: Gateway, control: Control) -> None:
+    """Make all changes of the journal once more, each at its own moment."""
+    clock = passkit.clock
+    for entry in journal.entries():
+        passkit.clock = partial(float, entry.at)
+        if entry.door.startswith("/"):
+            gateway.redo(entry.door, entry.body)
+        else:
+            control.redo(entry.door, *json.loads(entry.body))
+    passkit.clock = clock
+
+
 def run(
     world: World,
     *,
@@ -162,6 +193,7 @@ def run(
     api_secret: str,
     ready: Callable[[str], None] | None = None,
     idle_exit: float | None = None,
+    journal: Path | None = None,
 ) -> None:
     """`serve` for a process of its own, which SIGINT and SIGTERM end cleanly whoever still waits."""
 
@@ -178,6 +210,7 @@ def run(
             ready=ready,
             stop=stop,
             idle_exit=idle_exit,
+            journal=journal,
         )
 
     # The world lives as long as the process: the collector need not walk through it again and again.

@@ -37,6 +37,7 @@ class World:
             for entry in group.passes
         }
         self._boarding = {key: entry for entry in self.boarding for key in boarding_keys(entry.message)}
+        self.over_quota = False
         self._alerting: dict[str, list[tuple[str, str, str]]] = {}
 
     def everyone(self) -> Iterator[Pass]:

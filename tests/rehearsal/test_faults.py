@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.rehearsal.conftest import Client
+from tests.rehearsal.conftest import Client, signed
 
 
 def profile(passkit: Client) -> httpx.Response:
@@ -110,3 +110,48 @@ def test_wrong_settings_change_nothing(passkit: Client, settings: Any, word: str
 def test_control_is_never_struck(passkit: Client) -> None:
     passkit.faults(drop=0.5, hang=0.5, revoked=True)
     assert passkit.control("GET", "stats")["requests"] == 0
+
+
+def test_a_429_may_come_without_a_word_of_how_long(passkit: Client) -> None:
+    passkit.faults(throttled=1, retry_after=None)
+    answer = profile(passkit)
+    assert answer.status_code == 429
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize(("fault", "half"), [("hang_headers", 0), ("hang_body", 1)])
+def test_an_answer_that_stops_after_its_headers_or_in_its_body(
+    passkit: Client, fault: str, half: int
+) -> None:
+    entry = passkit.pick()
+    passkit.faults(**{fault: 1})
+    body = json.dumps({"id": entry.id, "metaData": {"latestOffer": "Hallo"}}).encode()
+    headers = {"authorization": signed()}
+    with passkit.http.stream("PUT", "/members/member", content=body, headers=headers, timeout=0.3) as answer:
+        assert answer.status_code == 200
+        assert int(answer.headers["content-length"]) > 10
+        seen: list[bytes] = []
+        with pytest.raises(httpx.ReadTimeout):
+            seen.extend(answer.iter_raw())
+    assert len(seen) == half
+    stats = passkit.control("GET", "stats")
+    assert (stats["changed_passes"], stats["by_status"]) == (1, {"hung": 1})
+
+
+def test_a_spent_quota_refuses_writes_and_flags_programs(passkit: Client) -> None:
+    entry = passkit.pick()
+    passkit.faults(quota_spent=True)
+    answer = passkit.call("PUT", "/members/member", {"id": entry.id, "metaData": {"latestOffer": "Hallo"}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, 8)
+    assert "retry-after" not in answer.headers
+    for path in (
+        f"/members/program/{passkit.program}",
+        f"/coupon/singleUse/campaign/{passkit.campaign}",
+        f"/eventTickets/production/{passkit.production}",
+    ):
+        assert "PROJECT_OVER_QUOTA" in passkit.call("GET", path).json()["status"]
+    assert profile(passkit).status_code == 200
+    assert passkit.control("GET", "stats")["changed_passes"] == 0
+    passkit.faults()
+    passkit.put("/members/member", {"id": entry.id, "metaData": {"latestOffer": "Hallo"}})
+    assert "PROJECT_OVER_QUOTA" not in passkit.rows("/members/programs/list", {})[0]["status"]
