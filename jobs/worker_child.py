@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from datetime import timedelta
 
 from store import workers
 from store.database import Database
+from store.errors import PassbellError
 from store.settings import HOME_VARIABLE, Settings, as_environment
+
+log = logging.getLogger("passbell")
 
 
 def start(settings: Settings) -> subprocess.Popen[bytes]:
@@ -38,14 +42,19 @@ def start_if_none(settings: Settings, database: Database) -> subprocess.Popen[by
 
 
 def main() -> None:
-    """The child's own entry."""
+    """The child's own entry. What it cannot work with stands in its log, in one line; the exit code is 1."""
     from jobs import worker
+    from jobs.worker_log import set_up_log
     from store.settings import load
 
-    worker.set_up_log()
+    set_up_log()
     worker.end_with_parent()
-    settings = load()
-    worker.Worker(settings, Database(settings.store_url)).run()
+    try:
+        settings = load()
+        worker.Worker(settings, Database(settings.store_url)).run()
+    except PassbellError as error:
+        log.error("no worker can run here: %s", error)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from huey import Huey
 
-from jobs.queue import open_queue
+from jobs.queue import PATIENCE, open_queue, without_password
 from jobs.tasks import bell, ring_from
 from store.errors import PassbellError, UsageError
 from store.settings import Settings, load
@@ -92,6 +95,63 @@ def test_a_ring_into_a_dead_queue_harms_nothing(tmp_path: Path, caplog: pytest.L
     ring_from(load(tmp_path, {"queue.url": "redis://:hidden@127.0.0.1:1/0"}))(7)
     assert "workers find the blast" in caplog.text
     assert "hidden" not in caplog.text
+
+
+ADD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("INSERT INTO task (queue, data) SELECT queue, data FROM task LIMIT 1")
+connection.commit()
+print("added", flush=True)
+sys.stdin.read()
+connection.close()
+"""
+
+
+def test_a_second_hand_on_a_queue_file_takes_no_lock_from_the_first(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    first = open_queue(settings)
+    first.storage.enqueue(b"one")
+    open_queue(settings).storage.close()
+    command = [sys.executable, "-c", ADD, str(tmp_path / "queue.db")]
+    # Had the first hand lost its lock, this process would end as the last one out, and take away the log.
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"added\n"
+        assert first.pending_count() == 3
+    first.storage.close()
+
+
+def test_a_queue_that_answers_no_more_is_not_waited_for(
+    valkey_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load(tmp_path, {"queue.url": f"{valkey_url}?socket_timeout=0.1"})
+    with redis.Redis.from_url(valkey_url) as client:
+        client.client_pause(600)
+        ring_from(settings)(7)
+    assert "workers find the blast" in caplog.text
+    assert open_queue(load(tmp_path, {"queue.url": valkey_url})).storage.conn.get_connection_kwargs()[
+        "socket_timeout"
+    ] == pytest.approx(PATIENCE)
+
+
+def test_a_password_of_the_queue_is_never_told() -> None:
+    for url in ("redis://:hush@host/0", "postgresql://me@host/name?password=hush"):
+        assert "hush" not in without_password(url)
+        assert "host" in without_password(url)
+
+
+def test_a_queue_url_that_postgres_cannot_read_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"queue\.url is no URL of Postgres") as told:
+        open_queue(load(tmp_path, {"queue.url": "postgresql://me:hu%sh@host/name"}))
+    assert "hu%sh" not in str(told.value)
+
+
+def test_a_queue_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "queue.db").write_text("not a database, but long enough to be looked at as one " * 20)
+    with pytest.raises(PassbellError, match="file is not a database"):
+        open_queue(load(tmp_path))
 
 
 def test_a_queue_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:

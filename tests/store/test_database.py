@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from store.database import Database, StoreUnavailable
-from store.errors import PassbellError
+from store.errors import PassbellError, UsageError
 from store.migrations import SchemaForeign, migrate
 
 
@@ -65,3 +67,56 @@ def test_a_password_is_never_told(url: str) -> None:
     assert "hush" not in f"{refused.value} {database}"
     assert "127.0.0.1" in str(refused.value)
     database.close()
+
+
+def test_a_new_file_that_another_process_just_writes_is_waited_for(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'passbell.db'}")
+    other = sqlite3.connect(tmp_path / "passbell.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE first (id INTEGER)")
+    threading.Timer(0.2, other.rollback).start()
+    with database.write() as connection:
+        assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+    other.close()
+    database.close()
+
+
+def test_how_long_a_locked_store_is_waited_for_stands_in_its_url(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'passbell.db'}?timeout=0.05")
+    migrate(database)
+    with database.write():
+        other = Database(f"sqlite:///{tmp_path / 'passbell.db'}?timeout=0.05")
+        with pytest.raises(StoreUnavailable, match=r"has kept it for more than 0\.05 s"), other.write():
+            pass
+    database.close()
+    other.close()
+    with pytest.raises(UsageError, match="timeout is a number of seconds"):
+        Database(f"sqlite:///{tmp_path / 'passbell.db'}?timeout=long")
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [("SET ROLE pg_monitor", "permission denied for table"), ("SET TRANSACTION READ ONLY", "read-only")],
+)
+def test_a_server_that_lets_nothing_be_written_is_told_in_words(
+    postgres_url: str, first: str, words: str
+) -> None:
+    database = Database(postgres_url)
+    migrate(database)
+
+    def empty() -> None:
+        with database.write() as connection:
+            connection.execute(sa.text(first))
+            connection.execute(sa.text("DELETE FROM members"))
+
+    with pytest.raises(StoreUnavailable, match=words):
+        empty()
+    database.close()
+
+
+def test_a_client_that_is_lost_in_mid_transaction_keeps_no_lock_for_ever(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.read() as connection:
+        kept = connection.execute(sa.text("SHOW idle_in_transaction_session_timeout")).scalar()
+    database.close()
+    assert kept == "1min"
