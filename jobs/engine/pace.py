@@ -30,6 +30,8 @@ from store.schema import pacers
 
 log = logging.getLogger("passbell")
 
+log = logging.getLogger("passbell")
+
 LONGEST_REST = 600.0
 """Seconds: a provider that asks for a longer rest is asked again after this one."""
 AHEAD = 0.3
@@ -303,7 +305,11 @@ class Pacer:
                 self._slots.clear()
                 if not self._returns and not self._tell_closed:
                     return
-            await self._try_visit()
+            try:
+                await self._try_visit()
+            except Exception:
+                log.exception("the pacer %s cannot be visited; requests wait", self._name)
+                await asyncio.sleep(IDLE)
             await asyncio.sleep(REFILL)
 
     async def _try_visit(self) -> None:
