@@ -46,7 +46,9 @@ FAULTS: tuple[dict[str, Any], ...] = (
 class Report:
     """What became of the drill.
 
-    lost            passes that are nowhere: not accepted, failed or skipped, or accepted but not changed
+    lost            passes that are nowhere: not accepted, failed or skipped; accepted but not changed;
+                    or changed though the ledger denies it
+    unknown         failed ones of which the ledger says that they may have arrived
     repeated        writes of a value that was there already (no phone alerts at one)
     alerted_twice   phones that showed the same text again
     longest_stall   seconds between two accepted deliveries
@@ -57,6 +59,7 @@ class Report:
     accepted: int
     failed: int
     skipped: int
+    unknown: int
     lost: int
     repeated: int
     alerted_twice: int
@@ -192,17 +195,20 @@ class _Drill:
             deliveries.c.blast_id == blast_id, deliveries.c.state == "accepted"
         )
         with self._database.read() as connection:
-            states = ledger.tally(connection, blast_id).states
+            tally = ledger.tally(connection, blast_id)
             moments: list[datetime] = sorted(connection.scalars(accepted))
         gaps = [(late - early).total_seconds() for early, late in pairwise(moments)]
-        planned = sum(states.values())
+        states, unknown = tally.states, tally.failed_by_reason.get("unknown", 0)
         ended = states["accepted"] + states["failed"] + states["skipped"]
+        unseen = max(0, states["accepted"] - stats["changed_passes"])
+        denied = max(0, stats["changed_passes"] - states["accepted"] - unknown)
         return Report(
-            planned=planned,
+            planned=tally.planned,
             accepted=states["accepted"],
             failed=states["failed"],
             skipped=states["skipped"],
-            lost=planned - ended + abs(states["accepted"] - stats["changed_passes"]),
+            unknown=unknown,
+            lost=tally.planned - ended + unseen + denied,
             repeated=stats["duplicate_writes"],
             alerted_twice=stats["alerted_twice"],
             longest_stall=max(gaps, default=0.0),

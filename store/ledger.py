@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from store.database import among, lock
 from store.errors import Refused, UsageError
-from store.schema import batches, blasts, deliveries, members, passes, programs
+from store.schema import attempts, batches, blasts, deliveries, members, passes, programs
 from store.times import rfc3339
 
 STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
@@ -79,7 +79,10 @@ class Blast:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this worker may send, with what the channel needs to address its pass."""
+    """A delivery that this worker may send, with what the channel needs to address its pass.
+
+    unsure  an earlier try may have arrived: it ended so, or its worker died over it
+    """
 
     id: int
     pass_id: int
@@ -91,6 +94,7 @@ class Claimed:
     external_id: str
     tier_id: str
     keys: dict[str, Any]
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +409,12 @@ def _skip_pending(connection: sa.Connection, blast_id: int) -> None:
 
 
 def _claimed(connection: sa.Connection, batch_id: int) -> list[Claimed]:
+    # Each try that did not arrive has a row that says so; one of a worker that died has none.
+    known_ends = (
+        sa.select(sa.func.count())
+        .where(attempts.c.delivery_id == deliveries.c.id, attempts.c.outcome != "unknown")
+        .scalar_subquery()
+    )
     columns: list[sa.ColumnElement[Any]] = [
         deliveries.c.id,
         deliveries.c.pass_id,
@@ -416,6 +426,7 @@ def _claimed(connection: sa.Connection, batch_id: int) -> list[Claimed]:
         members.c.external_id,
         sa.func.coalesce(members.c.tier_id, "").label("tier_id"),
         passes.c["keys"],
+        (known_ends < deliveries.c.attempts - 1).label("unsure"),
     ]
     query = (
         sa.select(*columns)

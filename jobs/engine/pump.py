@@ -243,7 +243,7 @@ class Pump:
             message_key=self._message_key,
             text=claimed.text,
             keys=claimed.keys,
-            again=claimed.attempts > 1,
+            again=claimed.attempts > 1 or claimed.unsure,
         )
 
     def _learn(self, result: Result) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobs.channels.base import Outcome, Result
@@ -10,9 +11,10 @@ from store.ledger import Claimed
 from store.settings import EngineSettings
 from store.settlements import Settlement
 
-_PATIENCE = {Outcome.UNKNOWN: 2, Outcome.THROTTLED: 10}
-"""So many times the allowed tries: a send that may have arrived is looked up before it counts as failed,
-and one that the provider asked to come later was not tried at all. For all others: the allowed tries."""
+UNSURE_PATIENCE = 2
+"""So many times the allowed tries: a send that may have arrived is looked up before it counts as failed."""
+THROTTLED_PATIENCE = 10
+"""The same for one that the provider asked to come later: it was not tried at all."""
 
 _PASS_STATUS = {
     "not_found": "gone",
@@ -69,9 +71,12 @@ def _end(claimed: Claimed, state: str, result: Result, *, shown_text: str | None
 
 
 def _again(claimed: Claimed, result: Result, engine: EngineSettings, at: datetime) -> Settlement:
-    allowed = engine.max_attempts * _PATIENCE.get(result.outcome, 1)
-    if claimed.attempts >= allowed:
-        return _end(claimed, "failed", result)
+    unsure = claimed.unsure or result.outcome is Outcome.UNKNOWN
+    patience = UNSURE_PATIENCE if unsure else 1
+    if result.outcome is Outcome.THROTTLED:
+        patience = THROTTLED_PATIENCE
+    if claimed.attempts >= engine.max_attempts * patience:
+        return _end(claimed, "failed", _in_doubt(result) if unsure else result)
     wait = max(result.wait or 0.0, backoff(claimed.attempts, engine))
     return Settlement(
         claimed.id,
@@ -83,3 +88,9 @@ def _again(claimed: Claimed, result: Result, engine: EngineSettings, at: datetim
         code=result.code or None,
         due_at=at + timedelta(seconds=wait),
     )
+
+
+def _in_doubt(result: Result) -> Result:
+    """It counts as failed, and nobody shall take that for certain. A retry looks before it writes."""
+    detail = f"a try may have arrived, and no look since has told: {result.detail or result.reason}"
+    return replace(result, reason="unknown", detail=detail)

@@ -15,8 +15,8 @@ AT = datetime(2026, 5, 1, 9, tzinfo=UTC)
 ENGINE = EngineSettings(max_attempts=3)
 
 
-def claimed(attempts: int) -> Claimed:
-    return Claimed(1, 2, attempts, "text", "p", "membership", "m1", "E1", "gold", {})
+def claimed(attempts: int, *, unsure: bool = False) -> Claimed:
+    return Claimed(1, 2, attempts, "text", "p", "membership", "m1", "E1", "gold", {}, unsure)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,17 @@ def test_tries_are_bounded_and_a_throttle_is_the_most_patient(outcome: Outcome, 
     assert again.due_at is not None
     assert again.due_at >= AT + timedelta(seconds=7)
     ended = settlement(claimed(allowed), result, ENGINE, AT)
-    assert (ended.state, ended.reason, ended.detail) == ("failed", "some_reason", "in words")
-    assert ended.code == "HTTP 5"
+    reason = "unknown" if outcome is Outcome.UNKNOWN else "some_reason"
+    assert (ended.state, ended.reason, ended.code) == ("failed", reason, "HTTP 5")
+    assert "in words" in (ended.detail or "")
+
+
+def test_what_may_have_arrived_is_looked_up_longer_and_never_called_failed_for_certain() -> None:
+    result = Result(Outcome.LATER, "timeout", "no answer")
+    assert settlement(claimed(3, unsure=True), result, ENGINE, AT).state == "pending"
+    ended = settlement(claimed(6, unsure=True), result, ENGINE, AT)
+    assert (ended.state, ended.reason) == ("failed", "unknown")
+    assert "may have arrived" in (ended.detail or "")
 
 
 @pytest.mark.parametrize("reason", ["key_refused", "quota_spent", "no_message_field"])
