@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS = never
+export UV_COMPILE_BYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 CODE = store jobs console tests bench docs

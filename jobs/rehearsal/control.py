@@ -59,6 +59,7 @@ class Control:
             "duplicate_writes": phones.duplicate_writes,
             "sins": {"opted_out": phones.opted_out, "not_installed": phones.not_installed},
             "busiest_second": stats.busiest_second,
+            "most_at_once": stats.most_at_once,
             "first_at": spelled(stats.first_at),
             "last_at": spelled(stats.last_at),
         })  # fmt: skip

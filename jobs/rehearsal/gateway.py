@@ -67,6 +67,11 @@ class Gateway:
         self._date = (0, "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.stats.under_way():
+            await self.serve(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request to its end, whatever end the faults have for it."""
         request = Request(scope, receive)
         token = request.headers.get("authorization")
         self.stats.requests += 1

@@ -138,6 +138,22 @@ def test_a_blasts_own_rate_takes_effect_while_it_runs(build: Build) -> None:
     house.wait_for_state(blast_id, "finished")
 
 
+@one_store
+def test_a_blasts_own_concurrency_takes_effect_while_it_runs(build: Build) -> None:
+    house = build()
+    house.faults(latency_ms=40)
+    blast_id = house.launch()
+    house.say(blasts.set_concurrency, blast_id, deliveries=1)
+    house.start_worker()
+    house.wait_for_accepted(blast_id, 5)
+    assert house.stats["most_at_once"] == 1  # its own control requests do not count
+    house.say(blasts.set_concurrency, blast_id, deliveries=6)
+    house.wait("six are on their way", lambda: house.stats["most_at_once"] >= 6, patience=10)
+    house.say(blasts.set_concurrency, blast_id, deliveries=None)
+    house.wait_for_state(blast_id, "finished")
+    assert house.nothing_lost(blast_id).states["failed"] == 0
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [({"revoked": True}, "the account is refused"), ({"unavailable": 1}, "the provider is down")],
@@ -182,7 +198,7 @@ def test_under_the_wrong_region_the_blast_stops_and_asks(build: Build) -> None:
 def test_tries_are_bounded_and_a_retry_takes_up_the_failed_ones(build: Build) -> None:
     house = build(engine__max_attempts="2")
     blast_id = house.launch()
-    house.faults(unavailable=0.7)
+    house.faults(unavailable=0.5)
     house.start_worker()
     house.wait_for_state(blast_id, "finished")
     failed = house.tally(blast_id).failed_by_reason
