@@ -1,4 +1,4 @@
-"""The ledger: no reachable state breaks the sum, leaves an end, or lets two batches hold one delivery."""
+"""The ledger: each step of a blast and its deliveries, and the steps that there are not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from store import ledger, plans, settlements
 from store.database import Database
@@ -267,6 +264,19 @@ def test_cancel_ends_what_waits_and_what_comes_back_unsent(store_url: str) -> No
     database.close()
 
 
+def test_what_comes_back_unsent_into_a_cancelled_blast_counts_as_no_try(store_url: str) -> None:
+    database = open_store(store_url)
+    blast_id = running(database, holders=1, skipped=0)
+    batch_id, (one,) = claim(database, blast_id)
+    step(database, blast_id, "cancelled")
+    settle(database, blast_id, batch_id, [Settlement(one.id, one.pass_id, "pending", "unsent", counts=False)])
+    with database.read() as connection:
+        row = connection.execute(sa.select(deliveries)).one()
+        assert connection.execute(sa.select(attempts)).all() == []
+    assert (row.state, row.reason, row.attempts) == ("skipped", "cancelled", 0)
+    database.close()
+
+
 def test_an_illegal_step_is_refused_in_words(store_url: str) -> None:
     database = open_store(store_url)
     blast_id = planned(database)
@@ -275,109 +285,3 @@ def test_an_illegal_step_is_refused_in_words(store_url: str) -> None:
     with pytest.raises(UsageError, match="there is no blast 4711"):
         step(database, 4711, "paused")
     database.close()
-
-
-class LedgerMachine(RuleBasedStateMachine):
-    """Any order of operators' words, claims, settlements, lost leases and ticks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.database = open_store("sqlite:///:memory:")
-        self.now = NOW
-        self.in_hand: list[tuple[int, int, Claimed]] = []
-        self.ended: dict[int, str] = {}
-
-    @initialize()
-    def plan(self) -> None:
-        self.blasts = [planned(self.database, 6, 1), planned(self.database, 6, 1)]
-
-    @rule(number=st.integers(0, 1), to=st.sampled_from(sorted(ledger.STEPS)))
-    def say(self, number: int, to: str) -> None:
-        blast_id = self.blasts[number]
-        with self.database.read() as connection:
-            state = ledger.get(connection, blast_id).state
-        if to == "finished":
-            return
-        if to == state or to in ledger.STEPS[state]:
-            step(self.database, blast_id, to, self.now)
-        else:
-            with pytest.raises(Refused):
-                step(self.database, blast_id, to, self.now)
-
-    @rule(number=st.integers(0, 1), limit=st.integers(1, 4))
-    def take(self, number: int, limit: int) -> None:
-        batch_id, claimed = claim(self.database, self.blasts[number], limit, self.now)
-        flying = {one.pass_id for _, batch, one in self.in_hand if self._holds(batch, one)}
-        assert not flying & {one.pass_id for one in claimed}
-        self.in_hand += [(self.blasts[number], batch_id, one) for one in claimed]
-
-    @precondition(lambda self: self.in_hand)
-    @rule(data=st.data(), how=st.sampled_from(["accepted", "failed", "again", "unknown"]))
-    def end(self, data: st.DataObject, how: str) -> None:
-        blast_id, batch_id, one = self.in_hand.pop(data.draw(st.integers(0, len(self.in_hand) - 1)))
-        made = {
-            "accepted": accepted(one),
-            "failed": failed(one),
-            "again": again(one, self.now),
-            "unknown": again(one, self.now, "unknown"),
-        }
-        held = self._holds(batch_id, one)
-        stale = settle(self.database, blast_id, batch_id, [made[how]], self.now)
-        assert stale == (0 if held else 1)
-
-    def _holds(self, batch_id: int, one: Claimed) -> bool:
-        query = sa.select(deliveries.c.id).where(
-            deliveries.c.id == one.id, deliveries.c.batch_id == batch_id, deliveries.c.state == "sending"
-        )
-        with self.database.read() as connection:
-            return connection.execute(query).first() is not None
-
-    @rule(seconds=st.sampled_from([1, 10, 61]))
-    def wait(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    @rule()
-    def tick(self) -> None:
-        with self.database.write() as connection:
-            ledger.release_expired(connection, "rehearsal", at=self.now)
-            for blast_id in self.blasts:
-                ledger.finish_if_done(connection, blast_id, at=self.now)
-
-    @rule(number=st.integers(0, 1))
-    def retry(self, number: int) -> None:
-        with self.database.write() as connection:
-            state = ledger.get(connection, self.blasts[number]).state
-            if state in ("cancelled", "planned", "scheduled", "missed"):
-                with pytest.raises(Refused):
-                    ledger.retry(connection, self.blasts[number], at=self.now)
-                return
-            ledger.retry(connection, self.blasts[number], at=self.now)
-        self.ended = {key: state for key, state in self.ended.items() if state != "failed"}
-
-    @invariant()
-    def the_sum_holds(self) -> None:
-        for blast_id in getattr(self, "blasts", []):
-            with self.database.read() as connection:
-                tally = ledger.tally(connection, blast_id)
-                blast = ledger.get(connection, blast_id)
-            assert tally.planned == 6
-            assert set(tally.states) == set(ledger.STATES)
-            if blast.state == "finished":
-                assert tally.open == 0
-            if blast.state == "cancelled":
-                assert tally.states["pending"] == 0
-
-    @invariant()
-    def an_end_is_an_end(self) -> None:
-        with self.database.read() as connection:
-            states = dict(connection.execute(sa.select(deliveries.c.id, deliveries.c.state)).all())
-        for delivery_id, state in self.ended.items():
-            assert states[delivery_id] == state
-        self.ended = {key: s for key, s in states.items() if s in ("accepted", "failed", "skipped")}
-
-    def teardown(self) -> None:
-        self.database.close()
-
-
-TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
