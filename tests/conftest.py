@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -9,11 +10,18 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.bed.postgres", "tests.bed.valkey"]
+pytest_plugins = ["tests.bed.postgres", "tests.bed.valkey", "tests.bed.stores"]
 
 # The same examples on every run and machine, and no failure because a shared machine was slow.
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what is loaded, and look less often: it took a third of some tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +36,3 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store, once on each database: the fixture of every contract suite."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'passbell.db'}"
-    url: str = request.getfixturevalue("postgres_url")
-    return url

@@ -11,8 +11,8 @@ from store.errors import UsageError
 from tests.store.crowd import fill, open_store
 
 
-def test_saving_and_deleting_are_audited(store_url: str) -> None:
-    database = open_store(store_url)
+def test_saving_and_deleting_are_audited(current_url: str) -> None:
+    database = open_store(current_url)
     fill(database, 20)
     verbs.save(database, "P1", "gold", Selection("where", "tier = 'gold'"), actor="ann@box")
     with pytest.raises(UsageError, match="there already is an audience gold"):

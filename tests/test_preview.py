@@ -41,8 +41,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = Database(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = Database(current_url)
     migrate(database)
     with database.write() as connection:
         programs.upsert_program(connection, Program("p1", "rehearsal", "membership", "Café"))

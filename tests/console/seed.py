@@ -21,6 +21,7 @@ from store.audiences import Selection
 from store.database import Database
 from store.migrations import migrate
 from store.programs import Program, Tier
+from store.schema import members, passes
 from store.settings import Settings
 from store.settlements import Settlement
 from store.workers import WorkerRow
@@ -109,6 +110,29 @@ def add_members(database: Database, program_id: str, count: int, first: int = 0)
                 for number in range(start, min(start + 500, first + count))
             ]
             enrolments.upsert_page(connection, program_id, page, message_key="latestOffer", seen_at=NOW)
+
+
+def double_members(database: Database, program_id: str) -> None:
+    """Write each member of a program a second time, and its pass: quicker by far than pages of them."""
+    with database.write() as connection:
+        more = connection.execute(sa.select(sa.func.max(members.c.id))).scalar_one()
+        for table, changed in (
+            (members, {"id": members.c.id + more, "external_id": members.c.external_id + f"+{more}"}),
+            (
+                passes,
+                {
+                    "id": passes.c.id + more,
+                    "member_id": passes.c.member_id + more,
+                    "provider_id": passes.c.provider_id + f"+{more}",
+                },
+            ),
+        ):
+            again = sa.select(*(changed.get(column.name, column) for column in table.c))
+            connection.execute(
+                table.insert().from_select(
+                    [column.name for column in table.c], again.where(table.c.program_id == program_id)
+                )
+            )
 
 
 def add_programs(connection: sa.Connection, account: str) -> None:

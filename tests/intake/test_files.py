@@ -22,8 +22,8 @@ KNOWN = ["00123", "A-1", "Zoë", "42", "name@example.com", "שרה", "a,b", "7.5
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = open_store(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = open_store(current_url)
     add_members(database, [member(name) for name in KNOWN])
     yield database
     database.close()

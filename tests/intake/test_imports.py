@@ -18,8 +18,8 @@ from tests.store.crowd import add_members, member, open_store
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = open_store(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = open_store(current_url)
     add_members(
         database,
         [

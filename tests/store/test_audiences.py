@@ -17,8 +17,8 @@ RICH = Selection("where", "points > 500")
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = open_store(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = open_store(current_url)
     with database.write() as connection:
         add_program(connection, "P2")
     rows = [member(f"{n:03}", name=f"N{n:03}", points=float(n * 100)) for n in range(10)]

@@ -48,8 +48,8 @@ def holder(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = Database(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = Database(current_url)
     migrate(database)
     with database.write() as connection:
         for id_ in ("p1", "p2"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -201,17 +202,17 @@ REFUSED = [
 
 
 @pytest.fixture
-def crowd(store_url: str) -> Iterator[Database]:
-    database = open_store(store_url)
+def crowd(current_url: str) -> Iterator[Database]:
+    database = open_store(current_url)
     fill(database)
     yield database
     database.close()
 
 
 @pytest.fixture
-def both(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[list[Database]]:
+def both(tmp_path: Path, current_postgres_url: str) -> Iterator[list[Database]]:
     """The same crowd on SQLite and on Postgres."""
-    databases = [open_store(f"sqlite:///{tmp_path_factory.mktemp('s') / 'a.db'}"), open_store(postgres_url)]
+    databases = [open_store(f"sqlite:///{tmp_path / 'a.db'}"), open_store(current_postgres_url)]
     for database in databases:
         fill(database)
     yield databases
@@ -303,8 +304,8 @@ def test_missing_values_are_neither_true_nor_false(crowd: Database) -> None:
     assert sorted(above + below + missing) == select(crowd, "opted_out OR NOT opted_out")
 
 
-def test_a_pass_field_asks_for_any_pass(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_pass_field_asks_for_any_pass(current_url: str) -> None:
+    database = open_store(current_url)
     fill(database, 60)
     everybody = select(database, "external_id IS NOT NULL")
     installed, others = (
@@ -318,16 +319,16 @@ def test_a_pass_field_asks_for_any_pass(store_url: str) -> None:
     database.close()
 
 
-def test_like_folds_ascii_letters_only(store_url: str) -> None:
-    database = open_store(store_url)
+def test_like_folds_ascii_letters_only(current_url: str) -> None:
+    database = open_store(current_url)
     add_members(database, [member(name, name=name) for name in ("Émile", "émile", "EMILE", "emile")])
     assert len(select(database, "name LIKE 'emile'")) == 2
     assert len(select(database, "name ILIKE 'éMILE'")) == 1
     database.close()
 
 
-def test_fields_know_the_attributes_and_their_kinds(store_url: str) -> None:
-    database = open_store(store_url)
+def test_fields_know_the_attributes_and_their_kinds(current_url: str) -> None:
+    database = open_store(current_url)
     add_members(
         database,
         [
@@ -353,8 +354,8 @@ def test_fields_know_the_attributes_and_their_kinds(store_url: str) -> None:
     database.close()
 
 
-def test_a_rare_attribute_is_found_when_it_is_mentioned(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_rare_attribute_is_found_when_it_is_mentioned(current_url: str) -> None:
+    database = open_store(current_url)
     add_members(
         database,
         [member(str(n), attributes={"zip": "1"} | ({"rare": 5} if n == 7_003 else {})) for n in range(8_000)],

@@ -19,8 +19,8 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
-    database = Database(store_url)
+def database(current_url: str) -> Iterator[Database]:
+    database = Database(current_url)
     migrate(database)
     yield database
     database.close()
