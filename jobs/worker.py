@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -33,6 +34,8 @@ log = logging.getLogger("passbell")
 
 BELLS = 2
 """Threads that answer the queue's bell. An answer takes no time: the pump itself runs on the loop."""
+SWITCH = 0.0005
+"""Seconds that the store's thread may keep Python's lock while the loop waits for it, instead of 0.005."""
 STORE_THREADS = 4
 """Database calls at once. SQLite has one writer, and a second thread would only wait for the first."""
 
@@ -56,6 +59,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop. Raises PassbellError where store or queue cannot be used."""
+        sys.setswitchinterval(SWITCH)
         migrations.migrate(self.database)
         queue = open_queue(self.settings)
         check_queue(queue, self.settings)

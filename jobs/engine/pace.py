@@ -341,8 +341,8 @@ class Pacer:
         Those that go back unused say nothing of our needs: others wait for them.
         """
         wanted = len(self._queue) + self._used + self._under_way
-        spare = min(2 * wanted, math.ceil(self.rate * REFILL * 2)) if wanted else 0
-        return max(0, wanted + spare - len(self._slots))
+        spare = math.ceil(self.rate * REFILL * 2)
+        return max(0, wanted + spare - len(self._slots)) if wanted else 0
 
     async def _visit(self, want: int) -> None:
         returns, self._returns = self._returns, []

@@ -159,9 +159,9 @@ class Pump:
         await self._store(lambda c: ledger.finish_if_done(c, self.blast_id, at=now()), write=True)
 
     async def _claim_all(self) -> None:
-        """Keep about one batch waiting; return when nothing is due and nothing is in hand."""
+        """Keep a batch or two waiting; return when nothing is due and nothing is in hand."""
         while not self.stop.is_set():
-            if len(self._waiting) > self._batch_size() // 2:
+            if len(self._waiting) > self._batch_size():
                 await asyncio.sleep(PEEK)
                 continue
             batch_id, claimed = await self._claim()
@@ -194,7 +194,7 @@ class Pump:
     def _batch_size(self) -> int:
         """No more than leaves within a few seconds, so that other workers and a pause find little in hand."""
         rate = min(pacer.rate for pacer in (self.account.pacer, self.own_pacer) if pacer is not None)
-        return max(1, min(self.account.settings.engine.batch_size, int(rate)))
+        return max(1, min(self.account.settings.engine.batch_size, int(rate / 2)))
 
     async def _due_soon(self) -> bool:
         """Sleep until the next delivery is due, if that is soon."""

@@ -17,6 +17,7 @@ from console.desk import Desk
 from store.database import Database
 from store.schema import blasts, programs, workers
 from store.settings import load
+from tests.console.hands import at_rest
 from tests.console.seed import ACTOR, Clock, fill, stopped
 
 
@@ -54,7 +55,9 @@ def clock(seeded: tuple[Path, Clock]) -> Iterator[Clock]:
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No blinking cursor: Textual's own switch does not reach every field."""
+    """No blinking cursor: Textual's own switch does not reach every field. And quick hands."""
+    monkeypatch.setattr("textual.app.wait_for_idle", at_rest)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", at_rest)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
 
