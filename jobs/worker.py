@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -60,6 +61,8 @@ class Worker:
     def run(self) -> None:
         """Work until told to stop. Raises PassbellError where store or queue cannot be used."""
         sys.setswitchinterval(SWITCH)
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 50)
         migrations.migrate(self.database)
         queue = open_queue(self.settings)
         check_queue(queue, self.settings)
