@@ -45,7 +45,10 @@ class StoreSettings(Section):
     """Where the ledger is kept."""
 
     url: str = ""
-    """`sqlite:///path/file.db` or `postgresql://user:password@host/name`; empty: `passbell.db` in the home"""
+    """`sqlite:///path/file.db` or `postgresql://user:password@host/name`; empty: `passbell.db` in the home.
+
+    A SQLite URL may end in `?timeout=60`: seconds that a writer waits for another one (20 without it).
+    """
 
     @field_validator("url")
     @classmethod
