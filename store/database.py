@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from store.errors import PassbellError, UsageError
+from store.errors import PassbellError, Refused, UsageError
 
 log = logging.getLogger("passbell")
 
@@ -89,6 +89,29 @@ class Database:
         if self._failed_at is not None and time.monotonic() - self._failed_at > WELL_SECONDS:
             self._failed_at = None
             log.info("the store %s can be used again", self, extra={"over": True})
+
+    def copy_to(self, file: Path) -> None:
+        """Copy a SQLite store, as it is at one moment, into a new file (0600). Others may write meanwhile.
+
+        Raises Refused where the file exists, UsageError on Postgres, StoreUnavailable where the copy
+        fails; nothing is left behind then. VACUUM INTO, since SQLite's own backup begins anew at each write.
+        """
+        if self.dialect != "sqlite":
+            raise UsageError(f"the store {self} is in Postgres: back it up with pg_dump")
+        try:
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise Refused(f"{file} exists: a backup overwrites nothing") from None
+        except OSError as error:
+            raise PassbellError(f"cannot write {file}: {error.strerror}") from None
+        try:
+            with self._engine.connect() as connection:
+                connection.connection.cursor().execute("VACUUM INTO ?", (str(file),))
+        except BaseException as error:
+            file.unlink()
+            if isinstance(error, sqlite3.Error):
+                raise StoreUnavailable(f"the store {self} cannot be copied to {file}: {error}") from error
+            raise
 
     def close(self) -> None:
         """Give all connections back."""

@@ -22,6 +22,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 refused by a guard.
 COMMANDS = {
     "init": ("console.cli.setup:init", "Make the home folder, its settings file and the store."),
     "doctor": ("console.cli.setup:doctor", "Say what stands between a text and a lock screen."),
+    "backup": ("console.cli.setup:backup", "Copy the store into a new file, while workers run."),
     "demo": ("console.cli.rehearsal:demo", "Show everything at work on made-up members; nothing is kept."),
     "drill": ("console.cli.rehearsal:drill", "Kill workers in mid-blast and show that nothing is lost."),
     "rehearse": ("console.cli.rehearsal:rehearse", "Run the stand-in PassKit in the foreground."),

@@ -1,9 +1,10 @@
-"""`passbell init` and `passbell doctor`: the first two commands."""
+"""`passbell init`, `passbell doctor` and `passbell backup`: what keeps an installation well."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +35,23 @@ Next:
   passbell sync       read programs and members
   passbell            open the console""",
 }
+
+
+@click.command(epilog="\b\nExample:\n  passbell backup /var/backups/passbell/one.db")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@with_desk
+def backup(desk: Desk, file: Path, as_json: bool) -> None:
+    """Copy the store into a new FILE, as it is at one moment, while workers run. SQLite only.
+
+    The settings file is not in it, and the queue need not be kept.
+    """
+    desk.database.copy_to(file)
+    size = file.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "bytes": size})
+    else:
+        click.echo(f"{inert(str(file))}: {size:,} bytes")
 
 
 @click.command(epilog="\b\nExample:\n  passbell --home ./shop init")

@@ -34,7 +34,7 @@ def test_a_command_teaches(empty: Passbell, words: tuple[str, ...]) -> None:
     assert f"passbell {words[0]}" in done.out or "passbell --" in done.out
 
 
-def test_the_commands_are_those_of_the_issue() -> None:
+def test_the_commands_are_these() -> None:
     below = {
         "programs": "list show",
         "members": "list show import",
@@ -45,7 +45,9 @@ def test_the_commands_are_those_of_the_issue() -> None:
     expected: set[tuple[str, ...]] = {
         (group, name) for group, names in below.items() for name in names.split()
     }
-    expected |= {(name,) for name in ["init", "doctor", "demo", "drill", "rehearse", "worker", "sync"]}
+    expected |= {
+        (name,) for name in ["init", "doctor", "backup", "demo", "drill", "rehearse", "worker", "sync"]
+    }
     assert set(every_command()) == expected
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +16,6 @@ from store.database import Database
 from tests.bed.postgres import execute
 from tests.bed.servers import Server
 from tests.engine.conftest import PATIENCE, House
-
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def passbell(house: House, *words: object) -> int:
@@ -38,11 +34,12 @@ def stop(house: House) -> None:
 
 def back_up(house: House, to: Path, request: pytest.FixtureRequest) -> None:
     if house.database.dialect == "sqlite":
-        (statement,) = set(re.findall(r"VACUUM INTO '[^']*/one\.db'", PAGE.read_text(encoding="utf-8")))
-        with sqlite3.connect(str(house.database.url.database)) as plain:
-            plain.execute(statement.replace("/var/backups/passbell/one.db", str(to)))
-        plain.close()
+        assert passbell(house, "backup", to) == 0
+        assert to.stat().st_mode & 0o777 == 0o600
+        assert passbell(house, "backup", to) == 3  # it overwrites nothing
         return
+    assert passbell(house, "backup", to) == 2
+    assert not to.exists()
     options = ("--format=custom", f"--file={to}", f"--dbname={house.settings.store_url}")
     subprocess.run([tool(request, "pg_dump"), *options], check=True)
 
