@@ -96,7 +96,10 @@ def spell(value: object) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return "".join(c for c in str(value) if unicodedata.category(c) not in ("Cc", "Cs")).strip()
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
+    return text.strip()
 
 
 def values_of(member: Mapping[str, Any]) -> dict[str, Any]:

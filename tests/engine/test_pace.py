@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.engine.pace import AHEAD, LATE, LONGEST_REST, Slots, seconds_per_slot, slots_of
+from jobs.engine.pace import AHEAD, LATE, LONGEST_REST, Pacer, Slots, seconds_per_slot, slots_of
+from store.schema import pacers
+from tests.store.crowd import open_store
 
 
 def busiest_window(arrivals: list[float], width: float) -> int:
@@ -127,3 +134,26 @@ def test_a_rest_that_one_worker_was_asked_for_binds_all_and_ends() -> None:
     slots.closed = 1e9
     slots.adjust(10, 25, LONGEST_HOLD)
     assert slots.closed <= 25 + LONGEST_REST
+
+
+def test_a_sender_that_has_nothing_more_to_send_keeps_no_slots(tmp_path: Path) -> None:
+    database = open_store(f"sqlite:///{tmp_path / 'passbell.db'}")
+
+    def held() -> object:
+        with database.read() as connection:
+            return connection.execute(sa.select(pacers.c.state)).scalar_one()["held"]
+
+    async def run() -> None:
+        pacer = Pacer(database, "account:test", "one", 50, timeout=TIMEOUT)
+        for _ in range(5):
+            async with pacer.slot():
+                pass
+        assert held()
+        deadline = time.monotonic() + 20
+        while held():
+            assert time.monotonic() < deadline, held()
+            await asyncio.sleep(0.02)
+        await pacer.close()
+
+    asyncio.run(run())
+    database.close()
