@@ -338,11 +338,12 @@ class Pacer:
     def _want(self) -> int:
         """So many that a sender need not wait for the next visit: what was used since the last, and more.
 
-        Those that go back unused say nothing of our needs: others wait for them.
+        Those that go back unused say nothing of our needs: others wait for them. And no more than are used
+        soon: what a killed worker has in hand is nobody's until its last request must have ended.
         """
         wanted = len(self._queue) + self._used + self._under_way
-        spare = math.ceil(self.rate * REFILL * 2)
-        return max(0, wanted + spare - len(self._slots)) if wanted else 0
+        spare = min(wanted, math.ceil(self.rate * REFILL * 2))
+        return max(0, wanted + spare - len(self._slots))
 
     async def _visit(self, want: int) -> None:
         returns, self._returns = self._returns, []
