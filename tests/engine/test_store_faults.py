@@ -150,7 +150,7 @@ def test_a_settlement_that_cannot_be_written_holds_the_blast(build: Build) -> No
     rename(house, "shown_text", "renamed")
     house.wait_for_state(blast_id, "held")
     assert "a fault of passbell's own (ProgrammingError)" in (house.blast(blast_id).hold_reason or "")
-    assert "shown_text" in told(house)
+    house.wait("its log says what was wrong", lambda: "shown_text" in told(house))
     nothing_left_without_a_claim(house, blast_id)
     rename(house, "renamed", "shown_text")
     house.say(blasts.resume, blast_id, ring=lambda _: None)
