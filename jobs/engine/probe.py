@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from jobs.channels.base import Outcome, Result
 from jobs.engine.breaker import Hold, refusal
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from jobs.engine.pump import Account
 
 log = logging.getLogger("passbell")
-
-T = TypeVar("T")
 
 _OF_THE_BLAST = ("no_message_field", "quota_spent")
 """Reasons that may hold one blast and not the next; any other the next would hear as well."""
@@ -37,7 +35,9 @@ async def look(account: Account, resume: Callable[[int], None]) -> None:
         log.warning("no answer within %g s: held blasts stay held", holds.LONGEST.total_seconds())
     finally:
         next_at = now() + timedelta(seconds=account.settings.engine.probe_seconds)
-        await _write(account, lambda c: holds.end_look(c, account.settings.account, next_at=next_at))
+        await account.store(
+            lambda c: holds.end_look(c, account.settings.account, next_at=next_at), write=True
+        )
 
 
 async def mute(account: Account, blast: Blast) -> Hold | None:
@@ -45,7 +45,7 @@ async def mute(account: Account, blast: Blast) -> Hold | None:
 
     Where they cannot be read, even at the third try, sending goes on: its own failures say more.
     """
-    kind, designs = await _read(account, lambda c: (holds.kind(c, blast), holds.designs(c, blast.id)))
+    kind, designs = await account.store(lambda c: (holds.kind(c, blast), holds.designs(c, blast.id)))
     for wait in (0.25, 0.5, 0.0):
         found = await account.channel.check(kind, designs, blast.message_key)
         if found.outcome is not Outcome.LATER:
@@ -55,7 +55,7 @@ async def mute(account: Account, blast: Blast) -> Hold | None:
 
 
 async def _look(account: Account, resume: Callable[[int], None]) -> None:
-    for blast in await _read(account, lambda c: holds.waiting(c, account.settings.account)):
+    for blast in await account.store(lambda c: holds.waiting(c, account.settings.account)):
         found = await _find(account, blast)
         if await _conclude(account, blast, found):
             log.info("blast %s goes on: what it was held for is mended", blast.id)
@@ -65,7 +65,7 @@ async def _look(account: Account, resume: Callable[[int], None]) -> None:
 
 
 async def _find(account: Account, blast: Blast) -> Result:
-    kind, designs = await _read(account, lambda c: (holds.kind(c, blast), holds.designs(c, blast.id)))
+    kind, designs = await account.store(lambda c: (holds.kind(c, blast), holds.designs(c, blast.id)))
     found = await account.channel.probe(kind, blast.program_id)
     if found.outcome is not Outcome.ACCEPTED:
         return found
@@ -90,26 +90,4 @@ async def _conclude(account: Account, blast: Blast, found: Result) -> bool:
             holds.reword(connection, blast.id, reason=hold.reason)
         return False
 
-    return await _write(account, conclude)
-
-
-async def _read(account: Account, act: Callable[[Any], T]) -> T:
-    """Run something in a transaction that only reads, off the loop."""
-
-    def run() -> T:
-        with account.database.read() as connection:
-            return act(connection)
-
-    result: T = await account.run(run)
-    return result
-
-
-async def _write(account: Account, act: Callable[[Any], T]) -> T:
-    """Run something in a transaction that may write, off the loop."""
-
-    def run() -> T:
-        with account.database.write() as connection:
-            return act(connection)
-
-    result: T = await account.run(run)
-    return result
+    return await account.store(conclude, write=True)

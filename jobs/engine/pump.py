@@ -59,6 +59,16 @@ class Account:
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
     breakers: Breakers = field(default_factory=Breakers)
 
+    async def store(self, act: Callable[[Any], T], *, write: bool = False) -> T:
+        """Run something in one transaction, off the loop."""
+
+        def run() -> T:
+            with self.database.write() if write else self.database.read() as connection:
+                return act(connection)
+
+        result: T = await self.run(run)
+        return result
+
 
 def paced(account_pacer: Pacer) -> AbstractAsyncContextManager[None]:
     """A slot of the blast's own limit, where it has one, and then one of the account's.
@@ -120,15 +130,15 @@ class Pump:
             raise
         except Exception as error:
             told = f"a fault of passbell's own ({type(error).__name__}); the worker's log says more"
-            await self._store(lambda c: self._put_on_hold(c, Hold(told, probe=False)), write=True)
+            await self.account.store(lambda c: self._put_on_hold(c, Hold(told, probe=False)), write=True)
             raise
 
     async def _run(self) -> None:
-        blast = await self._store(lambda c: ledger.get(c, self.blast_id))
+        blast = await self.account.store(lambda c: ledger.get(c, self.blast_id))
         if blast.account != self.account.settings.account or not blast.sends_at(now()):
             return
         self._message_key = blast.message_key
-        accepted, failed = await self._store(lambda c: ledger.ended(c, self.blast_id))
+        accepted, failed = await self.account.store(lambda c: ledger.ended(c, self.blast_id))
         self._breaker = self.account.breakers.of(self.blast_id, accepted=accepted, failed=failed)
         self._obey(blast)
         # Outside of the pump's context: it takes no slot of the blast's own.
@@ -156,7 +166,7 @@ class Pump:
                 await watcher
                 if self.own_pacer is not None:
                     await self.own_pacer.close()
-        await self._store(lambda c: ledger.finish_if_done(c, self.blast_id, at=now()), write=True)
+        await self.account.store(lambda c: ledger.finish_if_done(c, self.blast_id, at=now()), write=True)
 
     async def _claim_all(self) -> None:
         """Keep a batch or two waiting; return when nothing is due and nothing is in hand."""
@@ -189,7 +199,7 @@ class Pump:
                 at=at,
             )
 
-        return await self._store(claim, write=True)
+        return await self.account.store(claim, write=True)
 
     def _batch_size(self) -> int:
         """No more than leaves within a few seconds, so that other workers and a pause find little in hand."""
@@ -198,7 +208,7 @@ class Pump:
 
     async def _due_soon(self) -> bool:
         """Sleep until the next delivery is due, if that is soon."""
-        due = await self._store(lambda c: ledger.next_due(c, self.blast_id))
+        due = await self.account.store(lambda c: ledger.next_due(c, self.blast_id))
         if due is None or (wait := (due - now()).total_seconds()) > LINGER:
             return False
         await asyncio.sleep(min(max(wait, 0.02), LOOK))
@@ -278,7 +288,7 @@ class Pump:
                 self._put_on_hold(connection, hold)
 
         try:
-            await self._store(settle, write=True)
+            await self.account.store(settle, write=True)
         except StoreUnavailable as error:
             log.error("%s; outcomes are kept and written as soon as it can be used", error)
             for batch_id, ended in gathered.items():
@@ -348,7 +358,7 @@ class Pump:
             except TimeoutError:
                 pass
             try:
-                blast = await self._store(lambda c: ledger.get(c, self.blast_id))
+                blast = await self.account.store(lambda c: ledger.get(c, self.blast_id))
                 if blast.state != "running":
                     self.end()
                 self._obey(blast)
@@ -385,15 +395,4 @@ class Pump:
         batch_ids = list(self._open)
         if batch_ids:
             until = now() + timedelta(seconds=lease)
-            await self._store(lambda c: ledger.renew(c, batch_ids, lease_until=until), write=True)
-
-    async def _store(self, act: Callable[[Any], T], *, write: bool = False) -> T:
-        """Run something in one transaction, off the loop."""
-        database = self.account.database
-
-        def run() -> T:
-            with database.write() if write else database.read() as connection:
-                return act(connection)
-
-        result: T = await self.account.run(run)
-        return result
+            await self.account.store(lambda c: ledger.renew(c, batch_ids, lease_until=until), write=True)
