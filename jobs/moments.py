@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from store import zones
 from store.errors import UsageError
 
 FARTHEST = timedelta(days=366)
@@ -19,10 +20,8 @@ HOW = "write 2026-12-01 09:00, or with an offset 2026-12-01T09:00:00+01:00"
 
 def zone_of(time_zone: str | None) -> tuple[ZoneInfo, bool]:
     """A program's time zone, and whether it is known; where it is not, it is UTC."""
-    try:
-        return ZoneInfo(time_zone or ""), True
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC"), False
+    found = zones.zone(time_zone)
+    return found or ZoneInfo("UTC"), found is not None
 
 
 def read(text: str, time_zone: str | None, *, at: datetime) -> datetime:

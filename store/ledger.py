@@ -53,6 +53,10 @@ class Blast:
     text: str
     message_key: str
     audience: str
+    audience_key: str | None
+    purpose: str
+    category: str | None
+    rules_hash: str | None
     state: str
     hold_reason: str | None
     probe_at: datetime | None

@@ -118,6 +118,7 @@ audiences = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False, doc="all | where | file"),
     sa.Column("expression", sa.Text, doc="the predicate of kind `where`; the file's name of kind `file`"),
+    sa.Column("description", sa.Text, nullable=False, server_default=""),
     sa.Column("created_at", Moment, nullable=False),
     sa.UniqueConstraint("program_id", "name"),
 )
@@ -128,6 +129,170 @@ audience_members = sa.Table(
     sa.Column("audience_id", sa.ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
 )
+
+audience_sizes = sa.Table(
+    "audience_sizes",
+    metadata,
+    sa.Column("audience_id", sa.ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("at", Moment, primary_key=True),
+    sa.Column("members", sa.Integer, nullable=False),
+)
+"""How many members a saved audience had, at the moments when somebody asked."""
+
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False, doc="service | marketing"),
+    sa.Column("given", sa.Boolean, nullable=False, doc="false: withdrawn"),
+    sa.Column(
+        "source", sa.Text, nullable=False, doc="where it was said: passkit, console, token, a form ..."
+    ),
+    sa.Column("wording", sa.Text, doc="version of the words that were agreed to"),
+    sa.Column("ip", sa.Text),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    # With the id at its end the newest is found without a sort.
+    sa.Index(None, "member_id", "purpose", "id"),
+)
+"""Append-only: the newest of a member and purpose holds."""
+
+opt_outs_due = sa.Table(
+    "opt_outs_due",
+    metadata,
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("due_at", Moment, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("detail", sa.Text, doc="why the last try failed"),
+)
+"""Withdrawals that the provider was not yet told; a worker tells it, and the row goes."""
+
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("declined", Json, nullable=False, doc="array of categories that the member does not want"),
+    sa.Column("quiet_from", sa.Text, doc="HH:MM in the member's time zone; NULL: as the program has it"),
+    sa.Column("quiet_to", sa.Text, doc="HH:MM; equal to quiet_from: no quiet hours at all"),
+    sa.Column("most_a_day", sa.Integer, doc="messages in any 24 hours; NULL: as the program has it"),
+    sa.Column("most_a_week", sa.Integer, doc="messages in any 7 days"),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""What a member asked for. Language and time zone are the member's own `locale` and `time_zone`."""
+
+preference_changes = sa.Table(
+    "preference_changes",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("before", Json, nullable=False, doc="what changed, as it was"),
+    sa.Column("after", Json, nullable=False, doc="the same, as it became"),
+    sa.Index(None, "member_id", "id"),
+)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column(
+        "scope", sa.Text, nullable=False, server_default="", doc="a program's id; empty: every program"
+    ),
+    sa.Column("kind", sa.Text, nullable=False, doc="external_id | email | phone"),
+    sa.Column("hash", sa.Text, nullable=False, doc="keyed, of the normalised value; the value is not kept"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("expires_at", Moment, doc="NULL: never"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.UniqueConstraint("scope", "kind", "hash"),
+)
+"""Who must not be messaged, whatever else is known of them, and even if they enrol anew."""
+
+suppressed = sa.Table(
+    "suppressed",
+    metadata,
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("suppression_id", sa.ForeignKey("suppressions.id", ondelete="CASCADE"), primary_key=True),
+    sa.Index(None, "suppression_id"),
+)
+"""Members that a suppression means: found when either of the two is written."""
+
+program_rules = sa.Table(
+    "program_rules",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("consent", sa.Text, doc="unless_withdrawn | given; NULL, here and below: as the settings say"),
+    sa.Column("quiet_from", sa.Text, doc="HH:MM in the member's time zone, else the program's"),
+    sa.Column("quiet_to", sa.Text, doc="HH:MM; equal to quiet_from: no quiet hours"),
+    sa.Column("most_a_day", sa.Integer, doc="messages to one member in any 24 hours"),
+    sa.Column("most_a_week", sa.Integer, doc="the same in any 7 days"),
+    sa.Column("pass_interval_minutes", sa.Float(53), doc="between two messages to one pass"),
+    sa.Column("pass_most_a_day", sa.Integer, doc="messages to one pass in any 24 hours"),
+    sa.Column("pass_most_a_month", sa.Integer, doc="the same in any 30 days"),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""What a program allows, where it differs from the settings."""
+
+installation = sa.Table(
+    "installation",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+"""Facts of the whole store, such as the fingerprint of the secret that its hashes were made with."""
+
+import_mappings = sa.Table(
+    "import_mappings",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("mapping", Json, nullable=False, doc="column of a file to what it becomes"),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+"""How files of a program were read last."""
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("mapping", Json, nullable=False),
+    sa.Column("counts", Json, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("undone_at", Moment),
+    sa.Index(None, "program_id", "id"),
+)
+
+import_changes = sa.Table(
+    "import_changes",
+    metadata,
+    sa.Column("import_id", sa.ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "before", Json, doc="what the import changed of the member, as it was; NULL: it made the member"
+    ),
+    sa.Index(None, "member_id"),
+)
+"""What an import changed, so that it can be undone."""
+
+catalogue = sa.Table(
+    "catalogue",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False, doc="text | number | boolean | moment | date | any"),
+    sa.Column("source", sa.Text, nullable=False, doc="member | pass | attribute | past"),
+    sa.Column("filled", sa.Integer, nullable=False, doc="members that have a value"),
+    sa.Column("members", sa.Integer, nullable=False, doc="members that were looked at"),
+    sa.Column("top", Json, nullable=False, doc="array of [value, members], the commonest first"),
+    sa.Column("at", Moment, nullable=False),
+)
+"""What is known of each field of a program, as last counted."""
 
 blasts = sa.Table(
     "blasts",
@@ -141,6 +306,10 @@ blasts = sa.Table(
         "message_key", sa.Text, nullable=False, doc="key in the pass's free data that carries the text"
     ),
     sa.Column("audience", sa.Text, nullable=False, doc="in words: who was meant"),
+    sa.Column("audience_key", sa.Text, doc="the same for plans of the same choice; see audiences.key"),
+    sa.Column("purpose", sa.Text, nullable=False, server_default="marketing", doc="service | marketing"),
+    sa.Column("category", sa.Text, doc="what members may decline; NULL: of no category"),
+    sa.Column("rules_hash", sa.Text, doc="of the gate's rules at the plan"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("hold_reason", sa.Text),
     sa.Column(
@@ -164,6 +333,7 @@ blasts = sa.Table(
     sa.Column("started_at", Moment),
     sa.Column("finished_at", Moment),
     sa.Index(None, "state"),
+    sa.Index(None, "program_id", "audience_key"),
 )
 
 batches = sa.Table(
@@ -210,6 +380,14 @@ deliveries = sa.Table(
         "pass_id",
         sqlite_where=sa.text("state IN ('pending', 'sending')"),
         postgresql_where=sa.text("state IN ('pending', 'sending')"),
+    ),
+    # The past of a pass: caps, budgets, and what predicates ask of messages.
+    sa.Index(
+        "ix_deliveries_accepted_pass",
+        "pass_id",
+        "accepted_at",
+        sqlite_where=sa.text("state = 'accepted'"),
+        postgresql_where=sa.text("state = 'accepted'"),
     ),
 )
 

@@ -120,6 +120,91 @@ class EngineSettings(Section):
     """A scheduled blast that could not start for longer than this is missed and asks, and does not start."""
 
 
+class GateSettings(Section):
+    """Who may be messaged, and when. A program may have rules of its own: `passbell programs rules`."""
+
+    consent: Literal["unless_withdrawn", "given"] = "unless_withdrawn"
+    """Marketing goes to those who did not withdraw, or, with `given`, only to those who consented."""
+    service_may_skip: str = "no_consent, declined, frequency_cap"
+    """Checks that service messages pass over, of: opted_out, no_consent, declined, quiet_hours,
+    frequency_cap, too_soon, attention_budget; empty: none."""
+    quiet_hours: str = ""
+    """Such as `21:00-08:00`, in the member's time zone: what falls there waits for its end. Empty: none."""
+    time_zone: str = ""
+    """The zone of members and programs that name none, such as `Europe/Vienna`. Where quiet hours apply and
+    no zone is known, nothing is sent."""
+    most_a_day: int = Field(default=0, ge=0, le=1_000)
+    """Messages to one member in any 24 hours; 0: no limit."""
+    most_a_week: int = Field(default=0, ge=0, le=1_000)
+    """Messages to one member in any 7 days; 0: no limit."""
+    pass_interval_minutes: float = Field(default=15, ge=0, le=10_080)
+    """Between two messages to one pass: the second waits."""
+    pass_most_a_day: int = Field(default=0, ge=0, le=1_000)
+    """Messages to one pass in any 24 hours; 0: no limit. Google's own limit of 3 alerts holds besides."""
+    pass_most_a_month: int = Field(default=0, ge=0, le=10_000)
+    """Messages to one pass in any 30 days; 0: no limit."""
+    plan_valid_hours: float = Field(default=24, gt=0, le=8_760)
+    """A plan older than this is not launched any more: it has to be made anew."""
+
+    @field_validator("service_may_skip")
+    @classmethod
+    def _known_checks(cls, given: str) -> str:
+        for word in filter(None, (part.strip() for part in given.split(","))):
+            if word not in SKIPPABLE:
+                raise ValueError(f"{word!r} is none of {', '.join(SKIPPABLE)}")
+        return given
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _two_times(cls, given: str) -> str:
+        read_quiet_hours(given)
+        return given
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, given: str) -> str:
+        from store.zones import known
+
+        if given and not known(given):
+            raise ValueError(f"{given!r} is no time zone, such as Europe/Vienna")
+        return given
+
+
+SKIPPABLE = (
+    "opted_out",
+    "no_consent",
+    "declined",
+    "quiet_hours",
+    "frequency_cap",
+    "too_soon",
+    "attention_budget",
+)
+"""Checks of the gate that service messages may pass over, where the settings say so."""
+
+
+def read_quiet_hours(text: str) -> tuple[str, str] | None:
+    """`21:00-08:00` as its two times; None for an empty text. Raises ValueError for anything else.
+
+    Equal times mean no quiet hours, too: so a program can do without those of the settings.
+    """
+    if not text.strip():
+        return None
+    found = re.fullmatch(r"\s*([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)\s*", text, re.ASCII)
+    if found is None:
+        raise ValueError("write it as 21:00-08:00")
+    from_hour, from_minute, to_hour, to_minute = found.groups()
+    return f"{from_hour}:{from_minute}", f"{to_hour}:{to_minute}"
+
+
+class ConsentSettings(Section):
+    """The secret behind suppression hashes and unsubscribe tokens."""
+
+    secret: SecretStr = SecretStr("")
+    """The same on all machines that share a store. Empty: made once, in the home; belongs to the backups."""
+    token_days: int = Field(default=400, ge=1, le=3_650)
+    """How long an unsubscribe token works."""
+
+
 class RehearsalSettings(Section):
     """The stand-in PassKit that answers while no key is set."""
 
@@ -153,6 +238,8 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     passkit: PassKitSettings = PassKitSettings()
     engine: EngineSettings = EngineSettings()
+    gate: GateSettings = GateSettings()
+    consent: ConsentSettings = ConsentSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     console: ConsoleSettings = ConsoleSettings()
 
@@ -208,9 +295,16 @@ class Settings(BaseSettings):
 
     def queue_secret(self) -> str:
         """The secret that signs queue messages: the setting, or one made once and kept 0600 in the home."""
-        if self.queue.secret is not None and self.queue.secret.get_secret_value():
-            return self.queue.secret.get_secret_value()
-        path = self._home / "queue.secret"
+        return self._secret(self.queue.secret, "queue.secret")
+
+    def consent_secret(self) -> str:
+        """The secret that hashes suppressions and signs tokens: the setting, or one kept in the home."""
+        return self._secret(self.consent.secret, "consent.secret")
+
+    def _secret(self, given: SecretStr | None, file_name: str) -> str:
+        if given is not None and given.get_secret_value():
+            return given.get_secret_value()
+        path = self._home / file_name
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))

@@ -86,6 +86,7 @@ def _secrets(use: Use) -> list[str]:
             settings.passkit.api_key,
             settings.passkit.api_secret.get_secret_value(),
             settings.queue.secret.get_secret_value() if settings.queue.secret else "",
+            settings.consent.secret.get_secret_value(),
             settings.store_url if "@" in settings.store_url or "?" in settings.store_url else "",
             settings.queue_url if "@" in settings.queue_url or "?" in settings.queue_url else "",
         )
