@@ -18,7 +18,7 @@ from typing import Any
 from bench.engine import middle, ready
 from bench.house import House, fill, house, private, wait, workers
 from bench.sink import Sink, sink
-from jobs import blasts, stage
+from jobs import blasts, plans, stage
 from jobs.rehearsal import standing
 from store import programs
 from store.audiences import Selection
@@ -71,7 +71,7 @@ def _everybody(home: House) -> int:
     with home.database.read() as connection:
         rows = programs.list_programs(connection, home.settings.account)
     biggest = max(rows, key=lambda row: row.members).program.id
-    plan = blasts.plan(
+    plan = plans.plan(
         home.database,
         home.settings,
         program=biggest,

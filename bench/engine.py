@@ -31,7 +31,7 @@ from bench.sink import Sink, sink
 from jobs.channels.base import Outcome, Parcel
 from jobs.channels.passkit import PassKitChannel
 from jobs.channels.passkit_api import Account, PassKit
-from store import ledger, settlements
+from store import claims, settlements
 from store.settlements import Settlement
 from store.times import now
 
@@ -94,8 +94,14 @@ def claim_and_settle(home: House, blast_id: int) -> bool:
     """One batch; False where nothing is due any more."""
     at = now()
     with home.database.write() as connection:
-        batch_id, claimed = ledger.claim(
-            connection, blast_id, worker="bench", limit=BATCH, lease_until=at + timedelta(minutes=1), at=at
+        batch_id, claimed = claims.claim(
+            connection,
+            blast_id,
+            worker="bench",
+            limit=BATCH,
+            lease_until=at + timedelta(minutes=1),
+            at=at,
+            look=lambda *_: {},
         )
     ended = [Settlement(one.id, one.pass_id, "accepted", "accepted", shown_text=one.text) for one in claimed]
     if ended:

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from jobs import blasts, worker_child
+from jobs import blasts, plans, worker_child
 from store import enrolments, ledger, migrations, programs
 from store.audiences import Selection
 from store.database import Database
@@ -39,12 +39,12 @@ class House:
     settings: Settings
     database: Database
 
-    def plan(self, text: str, expression: str = "points >= 0 AND tier = 'gold'") -> blasts.Plan:
+    def plan(self, text: str, expression: str = "points >= 0 AND tier = 'gold'") -> plans.Plan:
         """Plan a blast to everybody that the expression takes in."""
         chosen = Selection("where", expression)
-        return blasts.plan(self.database, self.settings, program="P", chosen=chosen, text=text, actor="bench")
+        return plans.plan(self.database, self.settings, program="P", chosen=chosen, text=text, actor="bench")
 
-    def launch(self, plan: blasts.Plan) -> int:
+    def launch(self, plan: plans.Plan) -> int:
         """Launch it; no worker is told, each finds it by its tick."""
         expect = plan.tally.counts["pending"]
         blasts.launch(

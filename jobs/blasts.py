@@ -6,148 +6,29 @@ Each is one transaction with its audit entry. A key on a screen and a command ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobs import moments
-from jobs.engine import gate
-from store import audiences, audit, ledger, plans, predicates, programs, schedules, texts
-from store.audiences import Audience, Selection, in_words
+from jobs.plans import same_account
+from store import audit, ledger, rules, schedules
 from store.database import Database
 from store.errors import Refused, UsageError
-from store.ledger import Blast, Tally
-from store.schema import blasts, deliveries, members, passes
+from store.ledger import Blast
+from store.schema import blasts
 from store.settings import Settings
 from store.times import now, rfc3339
 
-REQUESTS_PER_MESSAGE = 2
-"""PassKit: the pass is read and then written, since a write replaces its free data whole."""
 MOST_IN_FLIGHT = 512
 """Deliveries in flight at once in one worker, at most: what the setting allows too."""
 STARTING = ("planned", "scheduled", "missed")
 """States of a blast that was not started yet."""
-CHUNK = 5_000
-
 _SAY_WHEN = "launch it with --now, give it another time with --at, or cancel it"
 
 Ring = Callable[[int], None]
 """Wakes a worker for a blast. It may fail silently: workers also find due blasts by themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A frozen blast: who, what, and what phones will do."""
-
-    blast: Blast
-    tally: Tally
-    eta_seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """The plan as `blasts plan --json` prints it."""
-        return {
-            "id": self.blast.id,
-            "program": self.blast.program_id,
-            "name": self.blast.name,
-            "text": self.blast.text,
-            "hash": self.blast.plan_hash,
-            "counts": self.tally.counts,
-            "verdicts": self.tally.verdicts,
-            "skipped_by_reason": self.tally.skipped_by_reason,
-            "eta_seconds": self.eta_seconds,
-            "send_at": rfc3339(self.blast.send_at),
-            "urgent": self.blast.urgent,
-            "account": self.blast.account,
-        }
-
-
-def plan(
-    database: Database,
-    settings: Settings,
-    *,
-    program: str,
-    chosen: Audience | Selection,
-    text: str,
-    name: str | None = None,
-    send_at: datetime | None = None,
-    urgent: bool = False,
-    actor: str,
-) -> Plan:
-    """Freeze audience and text: one delivery for each pass, pending or skipped with a reason.
-
-    `send_at` is kept for the launch, and so is whether the blast goes before those that are not urgent.
-    Raises UsageError for a text, predicate or program that is wrong and Refused where nobody is
-    meant or the program was read for another message field. Nothing is written then.
-    """
-    at = now()
-    if send_at is not None:
-        moments.check(send_at, at=at)
-    with database.write() as connection:
-        found = programs.get(connection, program, settings.account)
-        text = checked(connection, found.id, text)
-        # Boarding records come from files: PassKit lists none, so no sync reads their texts.
-        if found.kind != "flight" and found.message_field != settings.passkit.message_field:
-            raise Refused(
-                f"{found.name} was not yet synced for the message field {settings.passkit.message_field}: "
-                "run `passbell sync` first"
-            )
-        personal = texts.has_braces(text)
-        who = audiences.condition(connection, found.id, chosen, now=at)
-        blast_id = plans.create(
-            connection,
-            account=settings.account,
-            program_id=found.id,
-            name=(name or "").strip() or " ".join(text.split())[:40],
-            text=text,
-            message_key=settings.message_key,
-            audience=in_words(chosen),
-            at=at,
-        )
-        plans.freeze(connection, blast_id, _asked(found.id, who, None if personal else text), at=at)
-        if personal:
-            _render(connection, blast_id, text)
-        if send_at is not None or urgent:
-            _change(connection, blast_id, send_at=send_at, urgent=urgent)
-        tally = ledger.tally(connection, blast_id)
-        if not tally.planned:
-            raise Refused(
-                f"nobody in {found.name} is in this audience ({in_words(chosen)}): nothing was planned"
-            )
-        blast = plans.seal(connection, blast_id)
-        audit.append(
-            connection,
-            actor=actor,
-            act="blast.plan",
-            subject=str(blast_id),
-            details={
-                "program": found.id,
-                "text": text,
-                "hash": blast.plan_hash,
-                "counts": tally.counts,
-                "send_at": rfc3339(send_at),
-                "urgent": urgent,
-            },
-            at=at,
-        )
-    return Plan(blast, tally, eta_seconds(tally.open, settings, blast))
-
-
-def checked(connection: sa.Connection, program_id: str, text: str) -> str:
-    """The text as it would be planned. Raises UsageError for one that cannot be sent in this program."""
-    text = texts.check(text)
-    if texts.has_braces(text):
-        texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, program_id)])
-    return text
-
-
-def eta_seconds(open_deliveries: int, settings: Settings, blast: Blast | None = None) -> float:
-    """Seconds that so many deliveries take at the account's rate, or the blast's own where it is lower."""
-    rate = settings.passkit.rate_per_second
-    if blast is not None and blast.rate_per_second is not None:
-        rate = min(rate, blast.rate_per_second)
-    return round(open_deliveries * REQUESTS_PER_MESSAGE / rate, 1)
 
 
 def launch(
@@ -170,15 +51,16 @@ def launch(
     urgent   it goes before those that are not
 
     Its first message leaves `engine.undo_seconds` after a start that is asked for here. Raises Refused
-    where the count differs from the frozen one, nothing would be sent, the blast belongs to the other
-    account or missed its time and neither `send_at` nor `at_once` says what to do.
+    where the count differs from the frozen one, nothing would be sent, the plan is too old or was made
+    by other rules (`plan_again` makes it anew), the blast belongs to the other account, or missed its
+    time and neither `send_at` nor `at_once` says what to do.
     """
     at = now()
     if send_at is not None:
         moments.check(send_at, at=at)
     with database.write() as connection:
         before = ledger.get(connection, blast_id, lock_row=True)
-        _same_account(before, settings)
+        same_account(before, settings)
         if before.state == "cancelled":
             raise Refused(f"blast {blast_id} was cancelled: plan a new one")
         if urgent and not before.urgent and before.state != "finished":
@@ -186,6 +68,7 @@ def launch(
             _record(connection, actor, "urgent", before, {"urgent": True}, at)
         if _is_launched(before, send_at, at_once):
             return ledger.get(connection, blast_id)
+        _still_holds(connection, settings, before, at)
         counts = _confirmed(connection, before, expect)
         send_at = None if at_once else send_at or before.send_at
         details = {"from": before.state, "expect": expect, "counts": counts}
@@ -214,6 +97,22 @@ def _is_launched(blast: Blast, send_at: datetime | None, at_once: bool) -> bool:
     if blast.state == "missed" and send_at is None and not at_once:
         raise Refused(f"blast {blast.id} missed its time, {rfc3339(blast.send_at)}: {_SAY_WHEN}")
     return blast.state == "scheduled" and not at_once and send_at in (None, blast.send_at)
+
+
+def _still_holds(connection: sa.Connection, settings: Settings, blast: Blast, at: datetime) -> None:
+    """Raise Refused for a plan that is too old, or whose gate has other rules by now.
+
+    What changed of single members needs no new plan: each is asked for again before its message leaves.
+    """
+    anew = f"plan it anew (`passbell blasts replan {blast.id}`) and look at the count"
+    valid = timedelta(hours=settings.gate.plan_valid_hours)
+    if at - blast.planned_at > valid:
+        told = f"{rfc3339(blast.planned_at)}, more than {settings.gate.plan_valid_hours:g} hours ago"
+        raise Refused(f"blast {blast.id} was planned {told}: {anew}")
+    rules_now = rules.effective(connection, settings.gate, blast.program_id).as_json()
+    if changed := rules.differences(blast.rules or rules_now, rules_now):
+        told = "; ".join(changed)
+        raise Refused(f"the rules have changed since blast {blast.id} was planned ({told}): {anew}")
 
 
 def _confirmed(connection: sa.Connection, blast: Blast, expect: int) -> dict[str, int]:
@@ -270,7 +169,7 @@ def retry(
     at = now()
     with database.write() as connection:
         blast = ledger.get(connection, blast_id, lock_row=True)
-        _same_account(blast, settings)
+        same_account(blast, settings)
         count = ledger.retry(connection, blast_id, batch_id=batch_id, reason=reason, at=at)
         if not count:
             which = f" in batch {batch_id}" if batch_id is not None else ""
@@ -325,7 +224,7 @@ def _adjust(
     at = now()
     with database.write() as connection:
         blast = ledger.get(connection, blast_id, lock_row=True)
-        _same_account(blast, settings)
+        same_account(blast, settings)
         if blast.state in ("finished", "cancelled"):
             raise Refused(f"blast {blast_id} is {blast.state}: nothing of it is left to be sent")
         _change(connection, blast_id, **values)
@@ -341,7 +240,7 @@ def _step(database: Database, settings: Settings, blast_id: int, to: str, *, act
     at = now()
     with database.write() as connection:
         before = ledger.get(connection, blast_id, lock_row=True)
-        _same_account(before, settings)
+        same_account(before, settings)
         if before.state == to:
             return before
         blast = ledger.step(connection, blast_id, to, at=at)
@@ -349,53 +248,7 @@ def _step(database: Database, settings: Settings, blast_id: int, to: str, *, act
     return blast
 
 
-def _same_account(blast: Blast, settings: Settings) -> None:
-    if blast.account != settings.account:
-        raise Refused(
-            f"blast {blast.id} was planned in {blast.account.upper()}, and this is {settings.mode}: "
-            "it can only be touched with the settings it was planned with"
-        )
-
-
 def _record(
     connection: sa.Connection, actor: str, act: str, blast: Blast, details: dict[str, Any], at: datetime
 ) -> None:
     audit.append(connection, actor=actor, act=f"blast.{act}", subject=str(blast.id), details=details, at=at)
-
-
-def _asked(program_id: str, who: sa.ColumnElement[bool], text: str | None) -> sa.Select[Any]:
-    """Each pass of the audience with the gate's answer: pass_id, reason (NULL: may be messaged), verdict."""
-    why_not = gate.reason(text)
-    columns = (
-        passes.c.id.label("pass_id"),
-        why_not.label("reason"),
-        gate.verdict(why_not).label("verdict"),
-    )
-    return gate.ask(program_id, who, *columns).order_by(passes.c.id)
-
-
-def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
-    """Render the text for each pending delivery; what cannot be rendered is skipped with its reason."""
-    after = 0
-    query = (
-        sa.select(
-            deliveries.c.id,
-            passes.c.shown_text,
-            members.c.name,
-            members.c.external_id,
-            members.c.tier_id,
-            members.c.points,
-            members.c.attributes,
-        )
-        .join(passes, passes.c.id == deliveries.c.pass_id)
-        .join(members, members.c.id == passes.c.member_id)
-        .where(deliveries.c.blast_id == blast_id, deliveries.c.state == "pending")
-        .order_by(deliveries.c.id)
-        .limit(CHUNK)
-    )
-    while rows := connection.execute(query.where(deliveries.c.id > after)).mappings().all():
-        after = rows[-1]["id"]
-        rendered = [(row, *gate.own_text(text, dict(row))) for row in rows]
-        own_texts = {row["id"]: own for row, own, why_not in rendered if why_not is None}
-        skipped = {row["id"]: why_not for row, _, why_not in rendered if why_not is not None}
-        plans.write_texts(connection, own_texts, skipped)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs import blasts, stage
+from jobs import blasts, plans, stage
 from jobs.audiences import save as keep_audience
 from jobs.blasts import Ring
 from jobs.follow import follow
@@ -121,7 +121,7 @@ def play(
         f"REHEARSAL: read {len(rows)} programs with {read:,} members; {count:,} of {first.name} are gold"
     )
 
-    planned = blasts.plan(
+    planned = plans.plan(
         database, settings, program=first.id, chosen=Selection("where", EVERYBODY), text=TEXT, actor=actor
     )
     pending = planned.tally.states["pending"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jobs import blasts, stage, worker_child
+from jobs import blasts, plans, stage, worker_child
 from store import ledger, migrations, programs
 from store.audiences import Selection
 from store.database import Database
@@ -150,7 +150,7 @@ class _Drill:
         with self._database.read() as connection:
             rows = programs.list_programs(connection, self._settings.account)
         first = max(rows, key=lambda row: row.members).program
-        plan = blasts.plan(
+        plan = plans.plan(
             self._database, self._settings, program=first.id, chosen=EVERYBODY, text=TEXT, actor="drill"
         )
         pending = plan.tally.counts["pending"]

@@ -73,31 +73,21 @@ def _absolute(local: datetime, zone: tzinfo) -> datetime:
 
 
 def _from_local(local: datetime, zone: ZoneInfo) -> datetime:
-    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    if first.utcoffset() == second.utcoffset():
-        return first.astimezone(UTC)
-    if _absolute(local, zone).astimezone(zone).replace(tzinfo=None) == local:
+    found = zones.moments(local, zone)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        first, second = (moment.astimezone(zone) for moment in found)
         raise UsageError(
             f"{_spelled(local)} happens twice in {zone.key}, as the clocks go back: "
             f"write {first.isoformat()} or {second.isoformat()}"
         )
-    before, after = _around(second.astimezone(UTC), first.astimezone(UTC), zone)
+    changed = zones.change(local, zone)
+    before, after = ((changed - ago).astimezone(zone) for ago in (timedelta(minutes=1), timedelta()))
     raise UsageError(
         f"{_spelled(local)} does not exist in {zone.key}, as the clocks go forward: "
         f"the nearest times that do are {_spelled(before)} and {_spelled(after)}"
     )
-
-
-def _around(earlier: datetime, later: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The last local minute before the change of clocks between two moments, and the first one after it."""
-    offset = earlier.astimezone(zone).utcoffset()
-    low, high = int(earlier.timestamp()), int(later.timestamp())
-    while high - low > 1:
-        middle = (low + high) // 2
-        same = datetime.fromtimestamp(middle, UTC).astimezone(zone).utcoffset() == offset
-        low, high = (middle, high) if same else (low, middle)
-    changed = datetime.fromtimestamp(high, UTC)
-    return (changed - timedelta(minutes=1)).astimezone(zone), changed.astimezone(zone)
 
 
 def _spelled(moment: datetime) -> str:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from jobs.blasts import checked, eta_seconds
-from jobs.engine import gate
+from jobs.engine.gate import REASONS, Gate, Message, own_text, when_sent
+from jobs.plans import checked, eta_seconds
 from store import audiences, texts
 from store.audiences import Audience, Selection
+from store.ledger import WAITS
 from store.schema import members, passes
 from store.settings import Settings
+from store.times import now
 
 VERDICTS = ("alert", "silent", "unproven", "nothing")
 """What a phone will do, from a lit screen down to nothing."""
@@ -27,11 +29,13 @@ class Preview:
 
     messaged           passes that would be messaged, by verdict
     skipped_by_reason  those that would not
+    deferred_by_reason of those messaged, the ones that wait for another moment
     exact              False for a text with fields: some members may turn out to lack a value
     """
 
     messaged: dict[str, int]
     skipped_by_reason: dict[str, int]
+    deferred_by_reason: dict[str, int]
     exact: bool
     eta_seconds: float
 
@@ -63,31 +67,41 @@ def preview(
     program_id: str,
     chosen: Audience | Selection,
     text: str,
+    message: Message | None = None,
 ) -> Preview:
     """Count what a plan would find now. Raises UsageError as the plan does; an empty text is counted too."""
     text = checked(connection, program_id, text) if text.strip() else ""
     personal = texts.has_braces(text)
-    why_not = gate.reason(None if personal or not text else text)
+    gate = Gate(connection, settings.gate, program_id, message or Message(), at=now())
+    answer = gate.answer(None if personal or not text else text)
     who = audiences.condition(connection, program_id, chosen)
-    query = gate.ask(
-        program_id, who, why_not.label("reason"), gate.verdict(why_not).label("verdict")
-    ).subquery()
-    columns = (query.c.reason, query.c.verdict)
+    query = gate.ask(who, answer.label("reason"), when_sent().label("sent")).subquery()
+    columns = (query.c.reason, query.c.sent)
     messaged: dict[str, int] = {}
+    deferred: dict[str, int] = {}
     skipped: dict[str, int] = {}
-    for reason, verdict, count in connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)):
-        group, key = (messaged, verdict) if reason is None else (skipped, reason)
+    for reason, told, count in connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)):
+        if reason in WAITS:
+            deferred[reason] = deferred.get(reason, 0) + count
+        group, key = (messaged, told) if reason is None or reason in WAITS else (skipped, reason)
         group[key] = group.get(key, 0) + count
     return Preview(
         {verdict: messaged[verdict] for verdict in VERDICTS if verdict in messaged},
-        {reason: skipped[reason] for reason in gate.REASONS if reason in skipped},
+        {reason: skipped[reason] for reason in REASONS if reason in skipped},
+        deferred,
         exact=not personal,
         eta_seconds=eta_seconds(sum(messaged.values()), settings),
     )
 
 
 def see(
-    connection: sa.Connection, program_id: str, chosen: Audience | Selection, text: str, *, number: int = 0
+    connection: sa.Connection,
+    settings: Settings,
+    program_id: str,
+    chosen: Audience | Selection,
+    text: str,
+    *,
+    number: int = 0,
 ) -> Seen | None:
     """What the `number`th member who can be messaged would see; None past the last one.
 
@@ -95,15 +109,16 @@ def see(
     Raises UsageError as the plan does; an empty text gives an empty text.
     """
     text = checked(connection, program_id, text) if text.strip() else ""
-    why_not = gate.reason(None)
+    gate = Gate(connection, settings.gate, program_id, Message(), at=now())
+    answer = gate.answer(None)
     who = audiences.condition(connection, program_id, chosen)
-    query = gate.ask(program_id, who, gate.verdict(why_not).label("verdict"), passes.c.shown_text, members)
+    query = gate.ask(who, when_sent().label("verdict"), passes.c.shown_text, members)
     order = (members.c.external_id, passes.c.id)
-    wanted = query.where(why_not.is_(None)).order_by(*order).offset(number).limit(1)
+    wanted = query.where(sa.or_(answer.is_(None), answer.in_(WAITS))).order_by(*order).offset(number).limit(1)
     row = connection.execute(wanted).mappings().first()
     if row is None:
         return None
-    own, reason = gate.own_text(text, dict(row))
+    own, reason = own_text(text, dict(row))
     told = row["verdict"]
     if reason is not None:
         told = "silent" if reason == "same_text" else "nothing"

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -18,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from store.errors import PassbellError, Refused, UsageError
+from store.times import Moment
 
 log = logging.getLogger("passbell")
 
@@ -170,10 +172,14 @@ def upsert(connection: sa.Connection, table: sa.Table) -> Any:
     return module.insert(table)
 
 
-def lock(connection: sa.Connection, name: str) -> None:
-    """Let one transaction at a time past this line. On SQLite a write transaction already is alone."""
+def lock(connection: sa.Connection, name: str, *, shared: bool = False) -> None:
+    """Let one transaction at a time past this line. On SQLite a write transaction already is alone.
+
+    Those that ask for it `shared` pass together, and keep out only those that do not.
+    """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(crc32(name.encode()))))
+        take = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        connection.execute(sa.select(take(crc32(name.encode()))))
 
 
 def lock_rows(connection: sa.Connection, key: sa.ColumnElement[int], keys: Sequence[int]) -> None:
@@ -194,6 +200,25 @@ def among(
         return key == sa.any_(sa.literal(list(keys), postgresql.ARRAY(sa.BigInteger)))
     each = sa.func.json_each(json.dumps(list(keys))).table_valued("value")
     return key.in_(sa.select(each.c.value))
+
+
+def has_item(connection: sa.Connection, array: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
+    """Whether a JSON array has this text as an item."""
+    if connection.dialect.name == "postgresql":
+        return sa.type_coerce(array, postgresql.JSONB).contains([text])
+    items = sa.func.json_each(array).table_valued("value")
+    found = sa.select(sa.literal(1)).select_from(items).where(items.c.value == text)
+    return found.correlate_except(items).exists()
+
+
+def later(connection: sa.Connection, moment: sa.ColumnElement[Any], seconds: float) -> sa.ColumnElement[Any]:
+    """A column's moment and so many seconds, as a moment."""
+    if connection.dialect.name == "postgresql":
+        added = moment + sa.literal(timedelta(seconds=seconds), sa.Interval)
+        return sa.type_coerce(added, Moment())
+    # Spelled as the column is: SQLite's own functions know milliseconds only.
+    added = sa.func.strftime("%Y-%m-%d %H:%M:%f000", moment, f"{seconds:+.3f} seconds")
+    return sa.type_coerce(added, Moment())
 
 
 def clock(connection: sa.Connection) -> float:

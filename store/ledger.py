@@ -1,26 +1,26 @@
 """Blasts, deliveries, batches: every state, and every legal step between states.
 
 Delivery: pending -> sending -> accepted | failed | skipped | pending (to be tried again, with due_at);
-pending -> skipped on cancel; failed -> pending on an operator's retry. accepted, skipped and held_out
-never leave. Blast: see STEPS. A plan writes the first states (store/plans.py), a settlement the last ones
-(store/settlements.py), a schedule's moment starts or misses one (store/schedules.py); all others are here,
-and nothing else writes a state.
+pending -> skipped on cancel, and where the gate says no when it is asked again at the claim;
+failed -> pending on an operator's retry. accepted, skipped and held_out never leave. Blast: see STEPS.
+A plan writes the first states (store/plans.py), a claim the next (store/claims.py), a settlement the last
+ones (store/settlements.py), a schedule's moment starts or misses a blast (store/schedules.py); all others
+are here, and nothing else writes a state.
 
 planned = pending + sending + accepted + failed + skipped + held_out, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from store.database import among, lock
 from store.errors import Refused, UsageError
-from store.schema import attempts, batches, blasts, deliveries, members, passes, programs
+from store.schema import batches, blasts, deliveries
 from store.times import rfc3339
 
 STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
@@ -28,6 +28,9 @@ STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
 
 VERDICTS = ("alert", "silent", "nothing", "unproven")
 """What a phone will do."""
+
+WAITS = ("quiet_hours", "too_soon")
+"""Reasons for which a delivery stays pending and is due later; others skip it."""
 
 STEPS: Mapping[str, frozenset[str]] = {
     "planned": frozenset({"scheduled", "running", "cancelled"}),
@@ -56,7 +59,7 @@ class Blast:
     audience_key: str | None
     purpose: str
     category: str | None
-    rules_hash: str | None
+    rules: dict[str, Any] | None
     state: str
     hold_reason: str | None
     probe_at: datetime | None
@@ -82,32 +85,13 @@ class Blast:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that this worker may send, with what the channel needs to address its pass.
-
-    unsure  an earlier try may have arrived: it ended so, or its worker died over it
-    """
-
-    id: int
-    pass_id: int
-    attempts: int
-    text: str
-    program_id: str
-    kind: str
-    provider_id: str
-    external_id: str
-    tier_id: str
-    keys: dict[str, Any]
-    unsure: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Tally:
-    """A blast's figures: one query on the ledger."""
+    """A blast's figures: one query on the ledger. `deferred_by_reason`: pending, and put off by the gate."""
 
     states: dict[str, int]
     skipped_by_reason: dict[str, int] = field(default_factory=dict)
     failed_by_reason: dict[str, int] = field(default_factory=dict)
+    deferred_by_reason: dict[str, int] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -157,6 +141,8 @@ def tally(connection: sa.Connection, blast_id: int) -> Tally:
     for state, reason, verdict, count in connection.execute(query):
         result.states[state] += count
         result.verdicts[verdict] += count
+        if state == "pending" and reason in WAITS:
+            result.deferred_by_reason[reason] = result.deferred_by_reason.get(reason, 0) + count
         if state in reasons:
             by_reason = reasons[state]
             by_reason[reason or "unknown"] = by_reason.get(reason or "unknown", 0) + count
@@ -193,70 +179,6 @@ def step(
     return get(connection, blast_id)
 
 
-def claim(
-    connection: sa.Connection, blast_id: int, *, worker: str, limit: int, lease_until: datetime, at: datetime
-) -> tuple[int, list[Claimed]]:
-    """Take up to `limit` due deliveries: state sending, under a lease, as one batch.
-
-    Returns the batch's id and its deliveries; (0, []) where nothing is due, the blast is not running or
-    its undo window is open.
-    A pass that another delivery is on its way to waits its turn, so that texts arrive in the order of
-    their blasts and an unsure delivery is cleared up before a newer text goes out.
-    """
-    blast = get(connection, blast_id, lock_row=connection.dialect.name == "postgresql")
-    if not blast.sends_at(at):
-        return 0, []
-    lock(connection, "claim")
-    other = deliveries.alias("other")
-    open_states = sa.text("other.state IN ('pending', 'sending')")  # spelled as the partial index spells it
-    unsure = sa.and_(
-        other.c.attempts > 0,
-        other.c.blast_id < blast_id,
-        other.c.blast_id.in_(sa.select(blasts.c.id).where(blasts.c.state == "running")),
-    )
-    busy = sa.exists().where(
-        other.c.pass_id == deliveries.c.pass_id,
-        other.c.id != deliveries.c.id,
-        open_states,
-        sa.or_(other.c.state == "sending", unsure),
-    )
-    ids = connection.scalars(
-        sa.select(deliveries.c.id)
-        .where(
-            deliveries.c.blast_id == blast_id,
-            deliveries.c.state == "pending",
-            deliveries.c.due_at <= at,
-            ~busy,
-        )
-        .order_by(deliveries.c.due_at, deliveries.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if not ids:
-        return 0, []
-    batch = batches.insert().values(
-        blast_id=blast_id, worker=worker, claimed_at=at, size=len(ids), accepted=0, failed=0, returned=0
-    )
-    batch_id: int = connection.execute(batch.returning(batches.c.id)).scalar_one()
-    connection.execute(
-        deliveries.update()
-        .where(among(connection, deliveries.c.id, ids), deliveries.c.state == "pending")
-        .values(
-            state="sending", lease_until=lease_until, batch_id=batch_id, attempts=deliveries.c.attempts + 1
-        )
-    )
-    return batch_id, _claimed(connection, batch_id)
-
-
-def renew(connection: sa.Connection, batch_ids: Sequence[int], *, lease_until: datetime) -> None:
-    """Keep the leases of deliveries that are still on their way."""
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.batch_id.in_(batch_ids), deliveries.c.state == "sending")
-        .values(lease_until=lease_until)
-    )
-
-
 def ended(connection: sa.Connection, blast_id: int) -> tuple[int, int]:
     """How many sends of a blast have ended accepted, and failed; those that were retried count again."""
     sums = sa.select(*(sa.func.coalesce(sa.func.sum(c), 0) for c in (batches.c.accepted, batches.c.failed)))
@@ -289,54 +211,6 @@ def finish_if_done(connection: sa.Connection, blast_id: int, *, at: datetime) ->
         return False
     finished = blasts.update().where(done).values(state="finished", finished_at=at)
     return connection.execute(finished).rowcount > 0
-
-
-def end_leases_of(connection: sa.Connection, worker: str, *, at: datetime) -> None:
-    """A worker is known to be dead: what it held need not wait for its leases to run out."""
-    its_batches = sa.select(batches.c.id).where(batches.c.worker == worker, batches.c.settled_at.is_(None))
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.batch_id.in_(its_batches), deliveries.c.state == "sending")
-        .values(lease_until=at)
-    )
-
-
-def release_expired(connection: sa.Connection, account: str, *, at: datetime) -> int:
-    """Take back deliveries whose lease ran out: their worker is dead or stuck. Returns how many.
-
-    Whether they arrived is unknown. They become due at once, and the channel looks before it repeats;
-    in a cancelled blast they end as failed, since nobody will look any more.
-    """
-    expired = sa.and_(deliveries.c.state == "sending", deliveries.c.lease_until <= at)
-    its_own = sa.exists().where(deliveries.c.blast_id == blasts.c.id, expired)
-    # Their blasts are had first: one that is cancelled meanwhile must not be left with a pending delivery.
-    found = connection.execute(
-        sa.select(blasts.c.id, blasts.c.state)
-        .where(blasts.c.account == account, its_own)
-        .order_by(blasts.c.id)
-        .with_for_update()
-    ).all()
-    cancelled = [blast.id for blast in found if blast.state == "cancelled"]
-    ended = connection.execute(
-        _unless_busy(expired, cancelled).values(
-            state="failed",
-            reason="unknown",
-            detail="in flight when its worker died, and the blast was cancelled before anyone could look",
-            lease_until=None,
-            due_at=None,
-        )
-    ).rowcount
-    others = [blast.id for blast in found if blast.state != "cancelled"]
-    returned = connection.execute(
-        _unless_busy(expired, others).values(state="pending", lease_until=None, due_at=at)
-    ).rowcount
-    return ended + returned
-
-
-def _unless_busy(expired: sa.ColumnElement[bool], blast_ids: Sequence[int]) -> sa.Update:
-    """An update of these blasts' expired deliveries, except those that somebody settles at this moment."""
-    free = sa.select(deliveries.c.id).where(expired, deliveries.c.blast_id.in_(blast_ids))
-    return deliveries.update().where(deliveries.c.id.in_(free.with_for_update(skip_locked=True)))
 
 
 def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list[int]:
@@ -412,39 +286,6 @@ def _skip_pending(connection: sa.Connection, blast_id: int) -> None:
     )
 
 
-def _claimed(connection: sa.Connection, batch_id: int) -> list[Claimed]:
-    # Each try that did not arrive has a row that says so; one of a worker that died has none.
-    known_ends = (
-        sa.select(sa.func.count())
-        .where(attempts.c.delivery_id == deliveries.c.id, attempts.c.outcome != "unknown")
-        .scalar_subquery()
-    )
-    columns: list[sa.ColumnElement[Any]] = [
-        deliveries.c.id,
-        deliveries.c.pass_id,
-        (deliveries.c.attempts - deliveries.c.attempts_forgiven).label("attempts"),
-        sa.func.coalesce(deliveries.c.text, blasts.c.text).label("text"),
-        blasts.c.program_id,
-        programs.c.kind,
-        passes.c.provider_id,
-        members.c.external_id,
-        sa.func.coalesce(members.c.tier_id, "").label("tier_id"),
-        passes.c["keys"],
-        (known_ends < deliveries.c.attempts - 1).label("unsure"),
-    ]
-    query = (
-        sa.select(*columns)
-        .select_from(deliveries)
-        .join(blasts, blasts.c.id == deliveries.c.blast_id)
-        .join(programs, programs.c.id == blasts.c.program_id)
-        .join(passes, passes.c.id == deliveries.c.pass_id)
-        .join(members, members.c.id == passes.c.member_id)
-        .where(deliveries.c.batch_id == batch_id, deliveries.c.state == "sending")
-        .order_by(deliveries.c.id)
-    )
-    return [Claimed(*row) for row in connection.execute(query)]
-
-
 def as_json(blast: Blast, figures: Tally) -> dict[str, Any]:
     """A blast as the commands print it."""
     return {
@@ -453,12 +294,15 @@ def as_json(blast: Blast, figures: Tally) -> dict[str, Any]:
         "name": blast.name,
         "text": blast.text,
         "audience": blast.audience,
+        "purpose": blast.purpose,
+        "category": blast.category,
         "state": blast.state,
         "hold_reason": blast.hold_reason,
         "account": blast.account,
         "counts": figures.counts,
         "skipped_by_reason": figures.skipped_by_reason,
         "failed_by_reason": figures.failed_by_reason,
+        "deferred_by_reason": figures.deferred_by_reason,
         "verdicts": figures.verdicts,
         "rate_per_second": blast.rate_per_second,
         "concurrency": blast.concurrency,

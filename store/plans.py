@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.ledger import Blast, get
+from store.ledger import WAITS, Blast, get
 from store.schema import blasts, deliveries
 from store.times import Moment
 
@@ -23,6 +23,12 @@ def create(
     text: str,
     message_key: str,
     audience: str,
+    audience_key: str | None = None,
+    purpose: str = "marketing",
+    category: str | None = None,
+    rules: Mapping[str, Any] | None = None,
+    send_at: datetime | None = None,
+    urgent: bool = False,
     at: datetime,
 ) -> int:
     """A new blast, planned, with nobody in it yet. Returns its id."""
@@ -35,6 +41,12 @@ def create(
             text=text,
             message_key=message_key,
             audience=audience,
+            audience_key=audience_key,
+            purpose=purpose,
+            category=category,
+            rules=rules,
+            send_at=send_at,
+            urgent=urgent,
             state="planned",
             plan_hash="",
             planned_at=at,
@@ -45,12 +57,13 @@ def create(
 
 
 def freeze(connection: sa.Connection, blast_id: int, asked: sa.Select[Any], *, at: datetime) -> None:
-    """One INSERT ... SELECT: a delivery for each pass, pending or skipped.
+    """One INSERT ... SELECT: a delivery for each pass, pending, pending and put off, or skipped.
 
-    `asked` has the columns pass_id, reason (NULL: may be messaged) and verdict.
+    `asked` has the columns pass_id, reason (NULL: may be messaged), until (of a reason in WAITS) and verdict.
     """
     rows = asked.subquery()
-    pending = rows.c.reason.is_(None)
+    due_at = sa.func.coalesce(rows.c.until, sa.literal(at, Moment()))
+    pending = sa.or_(rows.c.reason.is_(None), rows.c.reason.in_(WAITS))
     columns: dict[str, sa.ColumnElement[Any]] = {
         "blast_id": sa.literal(blast_id),
         "pass_id": rows.c.pass_id,
@@ -59,7 +72,7 @@ def freeze(connection: sa.Connection, blast_id: int, asked: sa.Select[Any], *, a
         "verdict": rows.c.verdict,
         "attempts": sa.literal(0),
         "attempts_forgiven": sa.literal(0),
-        "due_at": sa.case((pending, sa.literal(at, Moment())), else_=sa.null()),
+        "due_at": sa.case((pending, due_at), else_=sa.null()),
     }
     connection.execute(deliveries.insert().from_select(list(columns), sa.select(*columns.values())))
 

@@ -10,12 +10,15 @@ import sqlalchemy as sa
 
 from store import ledger
 from store.ledger import Blast
-from store.schema import blasts
+from store.schema import blasts, deliveries
 
 
 def start(connection: sa.Connection, blast_id: int, *, at: datetime, sends_from: datetime | None) -> Blast:
     """Let a blast run, with no moment of its own any more; nothing of it is claimed before `sends_from`."""
     ledger.step(connection, blast_id, "running", at=at)
+    # A plan asks the gate for the moment it was made for, and this may be another: it is asked again.
+    pending = sa.and_(deliveries.c.blast_id == blast_id, deliveries.c.state == "pending")
+    connection.execute(deliveries.update().where(pending, deliveries.c.due_at > at).values(due_at=at))
     return _set(connection, blast_id, send_at=None, sends_from=sends_from)
 
 

@@ -80,6 +80,14 @@ members = sa.Table(
     sa.UniqueConstraint("program_id", "external_id"),
     # Search and its count read this index alone, five times as fast as the table at 100,000 members.
     sa.Index("ix_members_search", "program_id", "name", "external_id", "email", "phone"),
+    # What predicates ask most: counting them reads this index alone, 1,000,000 members in 0.1 s.
+    sa.Index(
+        "ix_members_segments",
+        *("program_id", "tier_id", "points", "updated_at", "opted_out"),
+        *("status", "birthday", "created_at", "expires_at"),
+    ),
+    # Of indexes that promise the same, SQLite takes the last one made. This is, since it goes through the
+    # table nearly from its beginning to its end: a fourth of the time, where a predicate asks for attributes.
     sa.Index(None, "program_id", "status", "opted_out"),
 )
 
@@ -107,7 +115,7 @@ passes = sa.Table(
     sa.Column("shown_text", sa.Text, doc="the message field's present value, as far as we know"),
     sa.Column("shown_at", Moment, doc="when we put it there"),
     sa.UniqueConstraint("program_id", "channel", "provider_id"),
-    sa.Index(None, "member_id", "status"),
+    sa.Index(None, "member_id", "status", "installed_at"),
 )
 
 audiences = sa.Table(
@@ -163,9 +171,10 @@ opt_outs_due = sa.Table(
     metadata,
     sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("since", Moment, nullable=False),
-    sa.Column("due_at", Moment, nullable=False),
+    sa.Column("due_at", Moment, doc="NULL: given up, since it cannot be told"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("detail", sa.Text, doc="why the last try failed"),
+    sa.Column("detail", sa.Text, doc="why the last try failed, or why there is none"),
+    sa.Index(None, "due_at"),
 )
 """Withdrawals that the provider was not yet told; a worker tells it, and the row goes."""
 
@@ -309,7 +318,7 @@ blasts = sa.Table(
     sa.Column("audience_key", sa.Text, doc="the same for plans of the same choice; see audiences.key"),
     sa.Column("purpose", sa.Text, nullable=False, server_default="marketing", doc="service | marketing"),
     sa.Column("category", sa.Text, doc="what members may decline; NULL: of no category"),
-    sa.Column("rules_hash", sa.Text, doc="of the gate's rules at the plan"),
+    sa.Column("rules", Json, doc="what the gate went by at the plan; see store/rules.py"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("hold_reason", sa.Text),
     sa.Column(

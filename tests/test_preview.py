@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs import blasts
+from jobs import plans
 from jobs.preview import VERDICTS, Seen, preview, see
 from store import enrolments, programs
 from store.audiences import Selection
@@ -60,7 +60,7 @@ def database(current_url: str) -> Iterator[Database]:
 def test_it_counts_what_the_plan_freezes(database: Database, settings: Settings, chosen: Selection) -> None:
     with database.read() as connection:
         told = preview(connection, settings, "p1", chosen, " hello ")
-    plan = blasts.plan(database, settings, program="p1", chosen=chosen, text=" hello ", actor="me")
+    plan = plans.plan(database, settings, program="p1", chosen=chosen, text=" hello ", actor="me")
     assert told.exact
     assert told.to_send == plan.tally.counts["pending"]
     assert told.skipped_by_reason == plan.tally.skipped_by_reason
@@ -102,9 +102,11 @@ def test_a_wrong_text_or_predicate_is_told_as_the_plan_tells_it(
                 preview(connection, settings, "p1", chosen, text)
 
 
-def test_it_steps_through_those_who_can_be_messaged(database: Database) -> None:
+def test_it_steps_through_those_who_can_be_messaged(database: Database, settings: Settings) -> None:
     with database.read() as connection:
-        seen = [see(connection, "p1", ALL, "Hi {first_name|you}", number=number) for number in range(6)]
+        seen = [
+            see(connection, settings, "p1", ALL, "Hi {first_name|you}", number=number) for number in range(6)
+        ]
     assert [one and one.external_id for one in seen] == [
         "M-0000",
         "M-0001",
@@ -128,9 +130,9 @@ def test_it_steps_through_those_who_can_be_messaged(database: Database) -> None:
     ],
 )
 def test_it_tells_why_one_member_gets_nothing(
-    database: Database, text: str, number: int, verdict: str, reason: str | None
+    database: Database, settings: Settings, text: str, number: int, verdict: str, reason: str | None
 ) -> None:
     with database.read() as connection:
-        found = see(connection, "p1", ALL, text, number=number)
+        found = see(connection, settings, "p1", ALL, text, number=number)
     assert found is not None
     assert (found.verdict, found.reason) == (verdict, reason)

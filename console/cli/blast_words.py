@@ -12,10 +12,11 @@ from console.cli.output import note, print_facts, print_json
 from console.desk import Desk
 from console.plain import inert, inert_lines
 from jobs import moments
-from jobs.blasts import Plan
 from jobs.follow import Look
+from jobs.plans import Plan
 from store import ledger, programs
 from store.deliveries import Failure
+from store.differences import WHY, Difference
 from store.errors import Refused
 from store.ledger import Blast, Tally
 from store.programs import Program
@@ -46,6 +47,7 @@ def tell_plan(desk: Desk, program: Program, planned: Plan, file: str) -> None:
         "blast": f"{blast.id}, {desk.settings.mode}",
         "program": f"{program.name} ({program.id})",
         "audience": blast.audience,
+        "purpose": _purpose(blast),
         "text": blast.text,
     }
     if file:
@@ -61,15 +63,41 @@ def tell_plan(desk: Desk, program: Program, planned: Plan, file: str) -> None:
     for verdict, count in tally.verdicts.items():
         if count:
             click.echo(f"  {count:>9,} {verdict}: {words.VERDICTS[verdict]}")
-    if tally.skipped_by_reason:
-        click.echo("skipped:")
-        _tell_reasons(tally.skipped_by_reason)
+    _tell_turned_away(tally)
+    if planned.difference is not None:
+        tell_difference(planned.difference)
     print_facts({"takes": f"about {words.duration(planned.eta_seconds)}", "hash": blast.plan_hash})
     if pending:
         does = "send it" if blast.send_at is None else "have it sent then"
         click.echo(f"\nNothing was sent. To {does}:\n  passbell blasts launch {blast.id} --expect {pending}")
     else:
         click.echo("\nNothing was sent, and nobody would be messaged: all are skipped.")
+
+
+def _tell_turned_away(tally: Tally) -> None:
+    if tally.deferred_by_reason:
+        click.echo("put off, and sent later:")
+        _tell_reasons(tally.deferred_by_reason)
+    if tally.skipped_by_reason:
+        click.echo("skipped:")
+        _tell_reasons(tally.skipped_by_reason)
+
+
+def tell_difference(difference: Difference) -> None:
+    """What is other than in the plan before."""
+    click.echo(f"against blast {difference.previous}, planned {rfc3339(difference.planned_at)}:")
+    lines = []
+    for word, move in (("entered", difference.entered), ("left", difference.left)):
+        if move.count:
+            why = ", ".join(f"{count:,} {WHY[reason]}" for reason, count in move.why.items())
+            lines.append((move.count, f"{word}: {why}; such as {', '.join(move.sample)}"))
+    turned = (("now skipped", difference.now_skipped), ("no longer skipped", difference.no_longer_skipped))
+    for word, reasons in turned:
+        lines += [(count, f"{word}: {words.reason(reason)}") for reason, count in reasons.items()]
+    for count, told in lines:
+        click.echo(f"  {count:>9,} {inert(told, 200)}")
+    if not lines:
+        click.echo("  the same passes, and the same answers")
 
 
 def _tell_reasons(reasons: dict[str, int]) -> None:
@@ -84,6 +112,7 @@ def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure], time_zon
         "state": _state(found),
         "program": found.program_id,
         "audience": found.audience,
+        "purpose": _purpose(found),
         "text": found.text,
         "urgent": found.urgent,
         "own limits": ", ".join(words.limits(found)),
@@ -96,9 +125,7 @@ def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure], time_zon
     print_facts(facts)
     if found.state == "missed":
         click.echo(f"Nothing of it was sent: {say_when(found.id, tally.states['pending'])}.")
-    if tally.skipped_by_reason:
-        click.echo("skipped:")
-        _tell_reasons(tally.skipped_by_reason)
+    _tell_turned_away(tally)
     if failures:
         click.echo("failed:")
         for one in failures:
@@ -128,6 +155,10 @@ def tell_step(desk: Desk, blast_id: int, as_json: bool, *, retried: int | None =
     return blast
 
 
+def _purpose(blast: Blast) -> str:
+    return blast.purpose + (f", category {blast.category}" if blast.category else "")
+
+
 def _state(blast: Blast) -> str:
     """A blast's state, with a hold's reason and an open undo window."""
     told = [blast.state + (f": {blast.hold_reason}" if blast.hold_reason else "")]
@@ -142,6 +173,8 @@ def tail(look: Look) -> str:
     if look.waits:
         what = "starts in" if look.blast.state == "scheduled" else "first message in"
         return f"{what} {words.duration(look.waits)}"
+    if put_off := sum(look.tally.deferred_by_reason.values()):
+        return f"{put_off:,} wait: {', '.join(words.reason(word) for word in look.tally.deferred_by_reason)}"
     if not look.rate:
         return words.figures({"failed": look.tally.states["failed"]}) if look.tally.states["failed"] else ""
     left = words.duration(look.tally.open / look.rate)

@@ -16,9 +16,11 @@ from console.cli.output import LARGEST, Progress, note, print_json, print_table
 from console.desk import Desk
 from console.plain import inert
 from jobs import blasts as verbs
+from jobs import plans
 from jobs.follow import follow
 from store import deliveries as store
 from store import ledger, programs, workers
+from store.consents import PURPOSES
 from store.errors import Refused, UsageError
 from store.ledger import Blast
 from store.times import rfc3339
@@ -53,6 +55,14 @@ def blasts() -> None:
 @click.option("--name", metavar="N", help="What lists call the blast.  [default: the text's beginning]")
 @at_option
 @click.option("--urgent", "is_urgent", is_flag=True, help="It goes before those that are not.")
+@click.option(
+    "--purpose",
+    type=click.Choice(PURPOSES),
+    default="marketing",
+    show_default=True,
+    help="What it is for: service messages pass over what gate.service_may_skip names.",
+)
+@click.option("--category", metavar="C", help="What members may decline, such as news.")
 @json_option
 @with_desk
 def plan(
@@ -61,25 +71,36 @@ def plan(
     audience: str | None,
     everybody: bool,
     where: str | None,
+    preset: str | None,
     file: Path | None,
     rejects: Path | None,
     text: str,
     name: str | None,
     at: str | None,
     is_urgent: bool,
+    purpose: str,
+    category: str | None,
     as_json: bool,
 ) -> None:
     """Freeze audience and text, and say what phones will do. Nothing is sent.
 
-    Give exactly one of --audience, --all, --where and --file. A time given with --at is kept for the launch.
+    Give exactly one of --audience, --all, --where, --preset and --file. A time given with --at is kept for
+    the launch.
     """
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
     send_at = moment(at, found.time_zone)
     chosen = choose(
-        desk, found.id, audience=audience, everybody=everybody, where=where, file=file, rejects=rejects
+        desk,
+        found.id,
+        audience=audience,
+        everybody=everybody,
+        where=where,
+        preset=preset,
+        file=file,
+        rejects=rejects,
     )
-    planned = verbs.plan(
+    planned = plans.plan(
         desk.database,
         desk.settings,
         program=found.id,
@@ -88,12 +109,32 @@ def plan(
         name=name,
         send_at=send_at,
         urgent=is_urgent,
+        purpose=purpose,
+        category=category,
         actor=desk.actor,
     )
     if as_json:
         print_json(planned.as_json() | {"file": chosen.file_as_json()})
         return
     tell_plan(desk, found, planned, chosen.file_in_words())
+
+
+@blasts.command(epilog="\b\nExample:\n  passbell blasts replan 7")
+@blast_argument
+@json_option
+@with_desk
+def replan(desk: Desk, blast: int, as_json: bool) -> None:
+    """Plan a blast anew: the same audience, text and purpose, asked now. Nothing is sent.
+
+    For a plan that has become too old, or whose rules have changed since. The earlier plan stays as it is.
+    """
+    planned = plans.plan_again(desk.database, desk.settings, blast, actor=desk.actor)
+    if as_json:
+        print_json(planned.as_json())
+        return
+    with desk.database.read() as connection:
+        found = programs.get(connection, planned.blast.program_id, desk.settings.account)
+    tell_plan(desk, found, planned, "")
 
 
 @blasts.command(

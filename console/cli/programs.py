@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ import click
 from console import words
 from console.cli.options import json_option, with_desk
 from console.cli.output import Progress, note, print_facts, print_json, print_table
+from console.cli.rules import rules
 from console.desk import Desk
 from console.plain import inert
 from store import members
@@ -135,5 +137,45 @@ def show(desk: Desk, program: str, as_json: bool) -> None:
         click.echo(f"  {inert(tier.name, 40)}: {words.FIELD_STATES[tier.message_field_state]}")
 
 
+@programs.command(epilog="\b\nExample:\n  passbell programs fields Kaffee --json | jq -r .name")
+@click.argument("program")
+@json_option
+@with_desk
+def fields(desk: Desk, program: str, as_json: bool) -> None:
+    """The fields that an expression may use, how many members have each, and the common values.
+
+    Counted at the last sync or import; of a large program over a sample of its members.
+    """
+    from store import catalogue
+
+    with desk.database.read() as connection:
+        found = store.get(connection, program, desk.settings.account)
+    entries = catalogue.fresh(desk.database, found.id)
+    if as_json:
+        for entry in entries:
+            print_json(entry.as_json())
+        return
+    click.echo(f"{desk.settings.mode}: {inert(found.name)}")
+    print_table(
+        ("field", "type", "of", "filled", "values"),
+        [
+            (entry.name, entry.type, entry.source, f"{entry.share:.0%}", _values(entry.top))
+            for entry in entries
+        ],
+        right=("filled",),
+    )
+    with desk.database.read() as connection:
+        total = members.count(connection, found.id)
+    if entries and entries[0].members < total:
+        note(f"counted over {entries[0].members:,} of {total:,} members")
+
+
+def _values(top: Sequence[tuple[object, int]]) -> str:
+    return ", ".join(f"{value} ({count:,})" for value, count in top)
+
+
 def _moment(program: store.Program) -> str:
     return (rfc3339(program.synced_at) or "never")[:19].replace("T", " ")
+
+
+programs.add_command(rules)

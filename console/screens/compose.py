@@ -17,7 +17,7 @@ from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, count, glance, outlook
 from console.widgets.lock_screen import LockScreen
-from jobs import blasts
+from jobs import plans
 from jobs.preview import Preview
 from store import audiences, programs, texts
 from store.ledger import Blast, Tally
@@ -173,7 +173,8 @@ class ComposeScreen(ConsoleScreen):
             self._counted = None
             self._show_nothing()
             return
-        looked = await self.app.read(lambda connection: glance(connection, draft, number))
+        settings = self.app.desk.settings
+        looked = await self.app.read(lambda connection: glance(connection, settings, draft, number))
         self._number = looked.number
         self._show(draft, looked)
         if looked.trouble:
@@ -267,7 +268,7 @@ class ComposeScreen(ConsoleScreen):
         desk = self.app.desk
         with desk.database.read() as connection:
             chosen = draft.chosen(connection)
-        made: Any = blasts.plan(
+        made: Any = plans.plan(
             desk.database,
             desk.settings,
             program=draft.program_id,

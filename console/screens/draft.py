@@ -48,13 +48,13 @@ class Glance:
     trouble: str = ""
 
 
-def glance(connection: sa.Connection, draft: Draft, number: int) -> Glance:
+def glance(connection: sa.Connection, settings: Settings, draft: Draft, number: int) -> Glance:
     """A look at one member, which takes a moment whatever the audience's size; past the last, the first."""
     try:
         chosen = draft.chosen(connection)
-        seen = see(connection, draft.program_id, chosen, draft.text, number=number)
+        seen = see(connection, settings, draft.program_id, chosen, draft.text, number=number)
         if seen is None and number:
-            number, seen = 0, see(connection, draft.program_id, chosen, draft.text)
+            number, seen = 0, see(connection, settings, draft.program_id, chosen, draft.text)
     except PassbellError as error:
         return Glance(number=number, trouble=str(error))
     return Glance(seen, number)

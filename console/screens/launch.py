@@ -25,7 +25,7 @@ from console.widgets.figures import (
     skipped_lines,
 )
 from console.widgets.tick import Tick
-from jobs import blasts
+from jobs import blasts, plans
 from jobs.moments import assumed, in_words, read, zone_of
 from store.errors import UsageError
 from store.ledger import Blast, Tally
@@ -118,7 +118,7 @@ class LaunchScreen(ModalScreen[bool]):
 
     def _figures(self) -> Content:
         messages = "message" if self.count == 1 else "messages"
-        time = words.duration(blasts.eta_seconds(self.count, self.app.desk.settings, self.blast))
+        time = words.duration(plans.eta_seconds(self.count, self.app.desk.settings, self.blast))
         parts = [
             Content.styled(f"{self.count:>9,}  {messages} will be sent, taking about {time}", "bold"),
             figure_lines(messaged_lines(messaged_of(self.tally)), WIDTH),

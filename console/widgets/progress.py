@@ -18,7 +18,7 @@ from console import words
 from console.plain import inert
 from console.widgets.cells import fit
 from console.widgets.figures import STATE_COLOURS
-from jobs.blasts import eta_seconds
+from jobs.plans import eta_seconds
 from jobs.moments import in_words
 from store import deliveries, ledger, programs
 from store.deliveries import Failure

@@ -68,6 +68,8 @@ class Parcel:
     keys      key fields of a boarding record, as the provider spells them; empty otherwise
     again     an earlier try may have brought the text there already
     message_key  the key in the pass's free data that carries the message, without the `meta.` prefix
+    why_not   the gate's reason against writing it: whether it is there is looked up, and nothing written
+    to_opted_out  goes to those who opted out, too: a service message, where the settings say so
     """
 
     kind: str
@@ -79,6 +81,8 @@ class Parcel:
     text: str
     keys: Mapping[str, object] = field(default_factory=dict)
     again: bool = False
+    why_not: str | None = None
+    to_opted_out: bool = False
 
 
 class Channel(Protocol):
@@ -88,6 +92,14 @@ class Channel(Protocol):
         """Bring the text onto the pass. Never raises for what a provider or network does.
 
         Lets Withdrawn pass: nothing was written then.
+        """
+        ...
+
+    async def opt_out(self, parcel: Parcel) -> Result:
+        """Tell the provider that the holder wants no marketing; message and text play no part.
+
+        accepted: it knows. Every other outcome as in `send`. Never raises for what a provider or network
+        does.
         """
         ...
 

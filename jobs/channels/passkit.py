@@ -56,6 +56,33 @@ class PassKitChannel:
             )
         return Result(Outcome.ACCEPTED)
 
+    async def opt_out(self, parcel: Parcel) -> Result:
+        """Set the pass's opt-out flag, unless it is set. PassKit's PATCH takes true only: nothing clears it.
+
+        A boarding record has none.
+        """
+        if parcel.kind not in _OPTED_OUT:
+            detail = f"PassKit keeps no opt-out for passes of kind {parcel.kind!r}"
+            return Result(Outcome.REFUSED, "not_supported", detail)
+        try:
+            record = await self._read(parcel)
+        except PassKitError as error:
+            return _failure(error, wrote=False)
+        if record.get("id") != parcel.provider_id:
+            return Result(Outcome.LATER, "odd_reply", "PassKit's answer is not the pass asked for")
+        try:
+            if records.opted_out(record):
+                return Result(Outcome.ACCEPTED, "already_there", "the holder has opted out already")
+        except ValueError as error:
+            return Result(Outcome.SKIPPED, "unreadable", str(error))
+        path, message = _WRITES[parcel.kind](parcel, record, {})
+        body = {name: value for name, value in message.items() if name != "metaData"}
+        try:
+            await self._client.call("PUT", path, {**body, "optOut": _OPTED_OUT[parcel.kind]})
+        except PassKitError as error:
+            return _failure(error, wrote=True)
+        return Result(Outcome.ACCEPTED)
+
     async def check(self, kind: str, designs: Mapping[str, str], message_key: str) -> Result:
         """Whether the templates still have the message's field, with a changeMessage that alerts.
 
@@ -148,13 +175,15 @@ def _look(parcel: Parcel, record: Json, data: dict[str, str]) -> Result | None:
     shows_it = data.get(parcel.message_key) == parcel.text
     if shows_it and parcel.again:
         return there
+    if parcel.why_not is not None:
+        return Result(Outcome.SKIPPED, parcel.why_not, "a try did not arrive, and the gate allows no other")
     status = records.pass_status(parcel.kind, record)
     member = record.get("status") if parcel.kind == "membership" else None
     if member == "DELETED":
         return Result(Outcome.GONE, "deleted", "the member is deleted")
     if status == "PASS_INVALIDATED":
         return Result(Outcome.GONE, "invalidated", "the pass is invalidated")
-    if records.opted_out(record):
+    if records.opted_out(record) and not parcel.to_opted_out:
         return Result(Outcome.SKIPPED, "opted_out", "the holder has opted out")
     if member == "EXPIRED":
         return Result(Outcome.SKIPPED, "expired", "the membership has expired")
@@ -207,6 +236,9 @@ _WRITES: dict[str, Callable[[Parcel, Json, dict[str, str]], tuple[str, Json]]] =
     "ticket": _write_ticket,
     "flight": _write_flight,
 }
+
+_OPTED_OUT: dict[str, object] = {"membership": True, "coupon": True, "ticket": "ON"}
+"""How each kind spells that its holder has opted out."""
 
 _GROUPS = {"coupon": "offer", "ticket": "ticket type"}
 """What the passes of one design are called; a tier where nothing else is said."""

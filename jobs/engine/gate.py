@@ -1,57 +1,366 @@
 """The gate: the one place that decides whether a pass may be messaged, in one order.
 
-The plan asks it for every pass at once, as an SQL expression; the channel's fresh look at the pass,
-just before it is written, asks the provider the same questions again.
+CHECKS is that order. The first check that fails decides: its word is the reason. Most reasons skip the
+pass; those in WAITS put it off to a moment at which the whole gate is asked again. A plan asks for every
+pass of an audience at once, and each claim asks again for what it takes, since a consent may have been
+withdrawn in between; both by the same SQL. The channel's fresh look at the pass, just before it is
+written, asks the provider what only the provider knows.
+
+The gate fails closed: what cannot be evaluated is not sent. A time zone that nobody knows is a reason, and
+an error in the evaluation ends the plan or holds the blast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from store import texts
+from jobs.engine import quiet
+from store import rules as program_rules
+from store import texts, zones
+from store.claims import Answer
+from store.database import among, has_item, later
+from store.ledger import WAITS
 from store.programs import INACTIVE
-from store.schema import members, passes, tiers
+from store.rules import Rules
+from store.schema import (
+    blasts,
+    consents,
+    deliveries,
+    members,
+    passes,
+    preferences,
+    suppressed,
+    suppressions,
+    tiers,
+)
+from store.settings import GateSettings
+from store.times import Moment
 
 REASONS = {
-    "opted_out": "opted out of messages",
+    "program_inactive": "the program has been deleted at the provider",
     "inactive": "the membership has expired or was deleted",
-    "not_installed": "the pass is in no wallet: never added, removed, or its updates are switched off",
     "gone": "the provider no longer knows the pass",
+    "not_installed": "the pass is in no wallet: never added, removed, or its updates are switched off",
     "no_message_field": "the pass's design has no message field that makes a phone alert",
+    "opted_out": "opted out of messages",
+    "suppressed": "on the suppression list",
+    "withdrawn": "withdrew consent to messages of this purpose",
+    "no_consent": "never consented to messages of this purpose",
+    "declined": "does not want messages of this category",
+    "unknown_time_zone": "has quiet hours, and neither member, program nor settings name a time zone",
+    "quiet_hours": "it is the member's quiet hours: waits for their end",
+    "frequency_cap": "has had as many messages as the member may get in this time",
+    "too_soon": "the pass was messaged a moment ago: waits for its turn",
+    "attention_budget": "the pass has had as many messages as it may get in this time",
     "no_value": "the text names a field that this member does not have, and gives no word to use instead",
     "too_long": "the text with this member's values is over the limit",
     "same_text": "the pass shows this very text already: a phone stays silent",
 }
-"""Why a pass is skipped, in the order in which the gate asks."""
+"""Why a pass is not messaged, or not now, in the order in which the gate asks."""
+
+GOOGLE_ALERTS_A_DAY = 3
+"""Google alerts for three messages to an object in 24 hours and no more (Google Wallet's documentation)."""
+DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
+
+LAST_SETTLED = timedelta(hours=1)
+"""After its end a blast may still hear of deliveries that were on their way."""
+
+Condition = sa.ColumnElement[bool]
+past = deliveries.alias("past")
+"""Deliveries of other blasts."""
 
 
-def reason(text: str | None) -> sa.ColumnElement[str | None]:
-    """The first reason against messaging a pass, NULL where there is none.
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the gate has to know of a message beside its text.
 
-    For queries that join passes, members and (outer) tiers. `text` is None where it differs by member;
-    the caller then compares the rendered text itself. A pass whose state is not known (a boarding
-    record from a file) is let through: the channel's own look decides.
+    purpose   marketing | service; service messages pass over the checks that the settings name
+    category  what members may decline; None: of no category
+    blast_id  the blast that it belongs to, if there is one yet: its own deliveries are no past of it
     """
-    clauses = [
-        (members.c.opted_out, "opted_out"),
-        (members.c.status.in_(INACTIVE), "inactive"),
-        (passes.c.status == "gone", "gone"),
-        (passes.c.status.not_in(("installed", "unknown")), "not_installed"),
-        (
-            tiers.c.message_field_state.in_(("no_field", "no_change_message", "no_placeholder")),
-            "no_message_field",
-        ),
-    ]
-    if text is not None:
-        clauses.append((passes.c.shown_text == text, "same_text"))
-    return sa.case(*((condition, sa.literal(word)) for condition, word in clauses), else_=sa.null())
+
+    purpose: str = "marketing"
+    category: str | None = None
+    blast_id: int | None = None
+
+    def passes_over(self, word: str, settings: GateSettings) -> bool:
+        """Whether a check is not for this message."""
+        return self.purpose == "service" and word in program_rules.service_skips(settings)
 
 
-def verdict(why_not: sa.ColumnElement[str | None]) -> sa.ColumnElement[str]:
-    """What the phone will do: alert | silent | nothing | unproven.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Members that have a time zone and quiet hours in common, and when theirs end; None: not known."""
+
+    time_zone: str | None
+    hours: quiet.Hours | None
+    until: datetime | None
+
+
+class Gate:
+    """The gate of one program, as it stands at one moment, for one kind of message.
+
+    Its conditions are for queries that `ask` has joined. Only those are there that can apply: without
+    a suppression nobody is looked up in the list.
+    """
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        settings: GateSettings,
+        program_id: str,
+        message: Message,
+        *,
+        at: datetime,
+        scope: Condition | None = None,
+    ) -> None:
+        """`scope` is a condition on `deliveries`: those that will be asked for; None: the whole program."""
+        self.rules: Rules = program_rules.effective(connection, settings, program_id)
+        self.at = at
+        self._connection, self._program_id, self._message = connection, program_id, message
+        self._preferred = _any(connection, sa.select(preferences.c.member_id))
+        self._windows = self._read_windows(scope)
+        self._has_past = self._find_past()
+        self._conditions = dict(self._build())
+
+    def condition(self, word: str) -> Condition | None:
+        """What is true of passes that fail this check; None where nobody can fail it."""
+        return self._conditions.get(word)
+
+    def answer(self, text: str | sa.ColumnElement[str | None] | None) -> sa.ColumnElement[str | None]:
+        """The first reason against messaging a pass now, NULL where there is none.
+
+        `text` is None where it differs by member; the caller then compares the rendered text itself.
+        A pass whose state is not known (a boarding record from a file) is let through: the channel's
+        own look decides.
+        """
+        found = [(self._conditions[word], word) for word in REASONS if word in self._conditions]
+        if text is not None:
+            found.append((passes.c.shown_text == text, "same_text"))
+        return sa.case(*((condition, sa.literal(word)) for condition, word in found), else_=sa.null())
+
+    def until(self) -> sa.ColumnElement[datetime | None]:
+        """Where the answer is in WAITS, the moment at which to ask again; of no meaning elsewhere."""
+        ends = [(self._in(one), sa.literal(one.until, Moment)) for one in self._windows if one.until]
+        cases: list[tuple[Any, Any]] = []
+        if "quiet_hours" in self._conditions:
+            cases.append((self._conditions["quiet_hours"], sa.case(*ends, else_=sa.null())))
+        if "too_soon" in self._conditions:
+            seconds = self.rules.pass_interval_minutes * 60
+            spaced = later(self._connection, self._last_message(), seconds)
+            cases.append((self._conditions["too_soon"], spaced))
+        return sa.case(*cases, else_=sa.null()) if cases else sa.cast(sa.null(), Moment)
+
+    def ask(self, who: Condition, *columns: sa.ColumnElement[Any] | sa.Table) -> sa.Select[Any]:
+        """The program's passes whose members fit `who`, joined as the conditions want them."""
+        return self._join(sa.select(*columns), passes).where(members.c.program_id == self._program_id, who)
+
+    def look(self, delivery_ids: Sequence[int]) -> dict[int, Answer]:
+        """Ask again for deliveries that are about to leave: those that may not, and why.
+
+        A delivery that may have arrived is not asked for its text: the channel looks whether it is there.
+        """
+        text = sa.case(
+            (deliveries.c.attempts == 0, sa.func.coalesce(deliveries.c.text, blasts.c.text)), else_=sa.null()
+        )
+        source = deliveries.join(blasts, blasts.c.id == deliveries.c.blast_id).join(
+            passes, passes.c.id == deliveries.c.pass_id
+        )
+        columns = (deliveries.c.id, self.answer(text).label("answer"), self.until().label("until"))
+        query = self._join(sa.select(*columns), source)
+        asked = query.where(among(self._connection, deliveries.c.id, delivery_ids)).subquery()
+        found = self._connection.execute(sa.select(asked).where(asked.c.answer.is_not(None)))
+        return {
+            row.id: Answer(row.answer, REASONS[row.answer], row.until if row.answer in WAITS else None)
+            for row in found
+        }
+
+    def _join(self, query: sa.Select[Any], source: sa.FromClause) -> sa.Select[Any]:
+        tier = sa.and_(tiers.c.program_id == members.c.program_id, tiers.c.id == members.c.tier_id)
+        joined = source.join(members, members.c.id == passes.c.member_id).outerjoin(tiers, tier)
+        if self._preferred:
+            joined = joined.outerjoin(preferences, preferences.c.member_id == members.c.id)
+        return query.select_from(joined)
+
+    def _build(self) -> Iterator[tuple[str, Condition]]:
+        """The checks that can apply, each with what is true of those who fail it."""
+        found = itertools.chain(
+            self._about_the_pass(), self._about_consent(), self._about_the_hour(), self._about_the_past()
+        )
+        passed_over = set(self.rules.service_may_skip if self._message.purpose == "service" else ())
+        if "quiet_hours" in passed_over:
+            passed_over.add("unknown_time_zone")
+        return ((word, condition) for word, condition in found if word not in passed_over)
+
+    def _about_the_pass(self) -> Iterator[tuple[str, Condition]]:
+        if not self.rules.active:
+            yield "program_inactive", sa.true()
+        yield "inactive", members.c.status.in_(INACTIVE)
+        yield "gone", passes.c.status == "gone"
+        yield "not_installed", passes.c.status.not_in(("installed", "unknown"))
+        mute = ("no_field", "no_change_message", "no_placeholder")
+        yield "no_message_field", tiers.c.message_field_state.in_(mute)
+
+    def _about_consent(self) -> Iterator[tuple[str, Condition]]:
+        yield "opted_out", members.c.opted_out
+        if _any(self._connection, sa.select(suppressed.c.member_id)):
+            holds = sa.or_(suppressions.c.expires_at.is_(None), suppressions.c.expires_at > self.at)
+            listed = suppressed.join(suppressions, suppressions.c.id == suppressed.c.suppression_id)
+            query = sa.select(sa.literal(1)).select_from(listed)
+            yield "suppressed", query.where(suppressed.c.member_id == members.c.id, holds).exists()
+        purpose = self._message.purpose
+        if _any(self._connection, sa.select(consents.c.id).where(consents.c.purpose == purpose)):
+            newest = (
+                sa.select(consents.c.given)
+                .where(consents.c.member_id == members.c.id, consents.c.purpose == purpose)
+                .order_by(consents.c.id.desc())
+                .limit(1)
+                .correlate(members)
+                .scalar_subquery()
+            )
+            yield "withdrawn", newest.is_(sa.false())
+            if self.rules.consent == "given":
+                yield "no_consent", newest.is_(None)
+        elif self.rules.consent == "given":
+            yield "no_consent", sa.true()
+        if self._message.category is not None and self._preferred:
+            yield "declined", has_item(self._connection, preferences.c.declined, self._message.category)
+
+    def _about_the_hour(self) -> Iterator[tuple[str, Condition]]:
+        known = [window for window in self._windows if window.until is not None]
+        unknown = [window for window in self._windows if window.until is None]
+        if unknown:
+            yield "unknown_time_zone", sa.or_(*(self._in(window) for window in unknown))
+        if known:
+            yield "quiet_hours", sa.or_(*(self._in(window) for window in known))
+
+    def _about_the_past(self) -> Iterator[tuple[str, Condition]]:
+        if not self._has_past:
+            return
+        caps = [(DAY, "most_a_day"), (WEEK, "most_a_week")]
+        conditions = [
+            self._messages_to_member(span) >= self._most(name)
+            for span, name in caps
+            if self._preferred or getattr(self.rules, name)
+        ]
+        if conditions:
+            yield "frequency_cap", sa.or_(*conditions)
+        if self.rules.pass_interval_minutes:
+            since = self.at - timedelta(minutes=self.rules.pass_interval_minutes)
+            yield "too_soon", self._last_message() > sa.literal(since, Moment)
+        budgets = [(passes.c.channel == "google", DAY, GOOGLE_ALERTS_A_DAY)]
+        budgets += [
+            (sa.true(), span, most)
+            for span, most in ((DAY, self.rules.pass_most_a_day), (MONTH, self.rules.pass_most_a_month))
+            if most
+        ]
+        spent = [sa.and_(which, self._messages_to_pass(span) >= most) for which, span, most in budgets]
+        yield "attention_budget", sa.or_(*spent)
+
+    # The hour
+
+    def _read_windows(self, scope: Condition | None) -> list[Window]:
+        """Those for whom it is quiet now, or for whom nobody can tell."""
+        own = sa.and_(
+            preferences.c.quiet_from.is_not(None), preferences.c.quiet_from != preferences.c.quiet_to
+        )
+        if self.rules.quiet is None and not (
+            self._preferred and _any(self._connection, sa.select(preferences.c.member_id).where(own))
+        ):
+            return []
+        hours = (preferences.c.quiet_from, preferences.c.quiet_to)
+        columns = (members.c.time_zone, *(hours if self._preferred else (sa.null(), sa.null())))
+        source = passes if scope is None else deliveries.join(passes, passes.c.id == deliveries.c.pass_id)
+        query = self._join(sa.select(*columns).distinct(), source)
+        query = query.where(members.c.program_id == self._program_id if scope is None else scope)
+        windows = []
+        for name, start, out in self._connection.execute(query):
+            preferred = None if start is None else (start, out)
+            wanted = preferred or self.rules.quiet
+            if wanted is None or wanted[0] == wanted[1]:
+                continue
+            zone = zones.first_known(name, self.rules.time_zone)
+            until = quiet.ends(wanted, zone, self.at) if zone is not None else None
+            if zone is None or until is not None:
+                windows.append(Window(name, preferred, until))
+        return windows
+
+    def _in(self, window: Window) -> Condition:
+        same = members.c.time_zone.is_not_distinct_from(window.time_zone)
+        if not self._preferred:
+            return same
+        start, out = window.hours or (None, None)
+        return sa.and_(
+            same,
+            preferences.c.quiet_from.is_not_distinct_from(start),
+            preferences.c.quiet_to.is_not_distinct_from(out),
+        )
+
+    # The past
+
+    def _find_past(self) -> bool:
+        """Whether the program has other blasts that may have messaged somebody in the time of a check."""
+        spans = [DAY, timedelta(minutes=self.rules.pass_interval_minutes)]  # a day: Google's budget
+        spans += [WEEK] if self.rules.most_a_week or self._preferred else []
+        spans += [MONTH] if self.rules.pass_most_a_month else []
+        since = self.at - max(spans) - LAST_SETTLED
+        recent = sa.select(blasts.c.id).where(
+            blasts.c.program_id == self._program_id,
+            blasts.c.id != self._own_blast,
+            blasts.c.started_at.is_not(None),
+            sa.or_(blasts.c.finished_at.is_(None), blasts.c.finished_at > since),
+        )
+        return _any(self._connection, recent)
+
+    def _messages_to_member(self, span: timedelta) -> sa.ColumnElement[int]:
+        """Messages, sent or on their way. Not passes: one blast is one message, also to a member with two."""
+        theirs = passes.alias("theirs")
+        source = theirs.join(past, past.c.pass_id == theirs.c.id)
+        query = sa.select(sa.func.count(past.c.blast_id.distinct())).select_from(source)
+        query = query.where(theirs.c.member_id == members.c.id).correlate(members)
+        sent, leaving = (
+            query.where(which).scalar_subquery() for which in (self._sent(span), self._leaving())
+        )
+        return sent + leaving
+
+    def _messages_to_pass(self, span: timedelta) -> sa.ColumnElement[int]:
+        query = sa.select(sa.func.count()).where(past.c.pass_id == passes.c.id, self._sent(span))
+        return query.correlate(passes).scalar_subquery()
+
+    def _last_message(self) -> sa.ColumnElement[datetime | None]:
+        query = sa.select(sa.func.max(past.c.accepted_at))
+        query = query.where(past.c.pass_id == passes.c.id, self._sent(MONTH))
+        return query.correlate(passes).scalar_subquery()
+
+    def _sent(self, span: timedelta) -> Condition:
+        """Accepted within the span, in another blast. The state is spelled as the partial index spells it."""
+        accepted = sa.text("past.state = 'accepted'")
+        since = past.c.accepted_at > sa.literal(self.at - span, Moment)
+        return sa.and_(past.c.blast_id != self._own_blast, accepted, since)
+
+    def _leaving(self) -> Condition:
+        open_ones = sa.text("past.state IN ('pending', 'sending')")
+        return sa.and_(past.c.blast_id != self._own_blast, open_ones, past.c.state == "sending")
+
+    @property
+    def _own_blast(self) -> int:
+        return self._message.blast_id or 0
+
+    def _most(self, name: str) -> sa.ColumnElement[int]:
+        """The member's own limit, else the program's; without either, one that nobody reaches."""
+        general = getattr(self.rules, name) or sa.null()
+        own = preferences.c[name] if self._preferred else sa.null()
+        return sa.func.coalesce(own, general, 1_000_000)
+
+
+def when_sent() -> sa.ColumnElement[str]:
+    """What the phone will do if the pass is messaged: alert | silent | unproven. For queries of `ask`.
 
     Through PassKit, Google Wallet updates a pass without a word on the lock screen (PassKit's help
     centre). Where the wallet, the pass's state or the design could not be read, it is unproven.
@@ -59,25 +368,18 @@ def verdict(why_not: sa.ColumnElement[str | None]) -> sa.ColumnElement[str]:
     wallets = sa.cast(passes.c.wallets, sa.Text)
     known = sa.and_(passes.c.status == "installed", tiers.c.message_field_state == "ok")
     return sa.case(
-        (why_not == "same_text", "silent"),
-        (why_not.is_not(None), "nothing"),
         (sa.and_(known, wallets.contains('"apple"')), "alert"),
         (sa.and_(known, wallets != "[]"), "silent"),
         else_="unproven",
     )
 
 
-def ask(
-    program_id: str, who: sa.ColumnElement[bool], *columns: sa.ColumnElement[Any] | sa.Table
-) -> sa.Select[Any]:
-    """The passes of an audience, joined as `reason` and `verdict` want them."""
-    tier = sa.and_(tiers.c.program_id == members.c.program_id, tiers.c.id == members.c.tier_id)
-    return (
-        sa.select(*columns)
-        .select_from(passes)
-        .join(members, members.c.id == passes.c.member_id)
-        .outerjoin(tiers, tier)
-        .where(members.c.program_id == program_id, who)
+def verdict(answer: sa.ColumnElement[str | None], sent: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """What the phone will do: alert | silent | nothing | unproven. From the gate's answer and `when_sent`."""
+    return sa.case(
+        (answer == "same_text", "silent"),
+        (answer.not_in(WAITS), "nothing"),
+        else_=sent,
     )
 
 
@@ -95,3 +397,7 @@ def own_text(text: str, member: Mapping[str, Any]) -> tuple[str, str | None]:
         except texts.TooLong:
             return text, "too_long"
     return own, "same_text" if own and own == member["shown_text"] else None
+
+
+def _any(connection: sa.Connection, query: sa.Select[Any]) -> bool:
+    return connection.execute(query.limit(1)).first() is not None

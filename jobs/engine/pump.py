@@ -10,22 +10,25 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from jobs.channels.base import Channel, Outcome, Parcel, Result, Withdrawn
 from jobs.engine.breaker import Breaker, Breakers, Hold
+from jobs.engine.gate import Gate, Message
 from jobs.engine.pace import Pacer
 from jobs.engine.probe import mute
 from jobs.engine.settle import give_back, settlement
-from store import audit, ledger, settlements
-from store.database import Database, StoreUnavailable
+from store import audit, claims, ledger, settlements
+from store.claims import Answer, Claimed, Look
+from store.database import Database, StoreUnavailable, among
 from store.errors import PassbellError
-from store.ledger import Blast, Claimed
+from store.ledger import Blast
+from store.schema import deliveries
 from store.settings import Settings
 from store.settlements import Settlement
 from store.times import now
@@ -117,6 +120,8 @@ class Pump:
     _sending: int = 0
     _breaker: Breaker = field(default_factory=Breaker)
     _message_key: str = ""
+    _program_id: str = ""
+    _message: Message = field(default_factory=Message)
     _hold: Hold | None = None
 
     async def run(self) -> None:
@@ -137,7 +142,8 @@ class Pump:
         blast = await self.account.store(lambda c: ledger.get(c, self.blast_id))
         if blast.account != self.account.settings.account or not blast.sends_at(now()):
             return
-        self._message_key = blast.message_key
+        self._message_key, self._program_id = blast.message_key, blast.program_id
+        self._message = Message(blast.purpose, blast.category, blast.id)
         accepted, failed = await self.account.store(lambda c: ledger.ended(c, self.blast_id))
         self._breaker = self.account.breakers.of(self.blast_id, accepted=accepted, failed=failed)
         self._obey(blast)
@@ -190,16 +196,27 @@ class Pump:
 
         def claim(connection: Any) -> tuple[int, list[Claimed]]:
             at = now()
-            return ledger.claim(
+            return claims.claim(
                 connection,
                 self.blast_id,
                 worker=self.account.worker,
                 limit=size,
                 lease_until=at + lease,
                 at=at,
+                look=self._ask_gate_again(at),
             )
 
         return await self.account.store(claim, write=True)
+
+    def _ask_gate_again(self, at: datetime) -> Look:
+        """Who may still be messaged at that moment: much may have changed since the plan."""
+
+        def look(connection: Any, delivery_ids: Sequence[int]) -> Mapping[int, Answer]:
+            settings, scope = self.account.settings.gate, among(connection, deliveries.c.id, delivery_ids)
+            gate = Gate(connection, settings, self._program_id, self._message, at=at, scope=scope)
+            return gate.look(delivery_ids)
+
+        return look
 
     def _batch_size(self) -> int:
         """No more than leaves within a few seconds, so that other workers and a pause find little in hand."""
@@ -254,6 +271,8 @@ class Pump:
             text=claimed.text,
             keys=claimed.keys,
             again=claimed.attempts > 1 or claimed.unsure,
+            why_not=claimed.why_not,
+            to_opted_out=self._message.passes_over("opted_out", self.account.settings.gate),
         )
 
     def _learn(self, result: Result) -> None:
@@ -395,4 +414,4 @@ class Pump:
         batch_ids = list(self._open)
         if batch_ids:
             until = now() + timedelta(seconds=lease)
-            await self.account.store(lambda c: ledger.renew(c, batch_ids, lease_until=until), write=True)
+            await self.account.store(lambda c: claims.renew(c, batch_ids, lease_until=until), write=True)

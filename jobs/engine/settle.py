@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobs.channels.base import Outcome, Result
-from store.ledger import Claimed
+from store.claims import Claimed
 from store.settings import EngineSettings
 from store.settlements import Settlement
 

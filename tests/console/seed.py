@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 import store.times
-from jobs import blasts
-from store import audiences, audit, enrolments, ledger, programs, settlements, workers
+from jobs import blasts, plans
+from store import audiences, audit, claims, enrolments, ledger, programs, settlements, workers
 from store.audiences import Selection
 from store.database import Database
 from store.migrations import migrate
@@ -189,7 +189,7 @@ def add_blasts(database: Database, settings: Settings, clock: Clock) -> None:
 
     def launched(text: str, where: str) -> int:
         clock.move(minutes=5)
-        plan = blasts.plan(
+        plan = plans.plan(
             database, settings, program=CAFE, chosen=Selection("where", where), text=text, actor=ACTOR
         )
         expect = plan.tally.counts["pending"]
@@ -213,7 +213,7 @@ def add_blasts(database: Database, settings: Settings, clock: Clock) -> None:
         clock.move(seconds=1)
         send(database, running, clock)
     clock.move(minutes=5)
-    blasts.plan(
+    plans.plan(
         database,
         settings,
         program=CAFE,
@@ -226,13 +226,14 @@ def add_blasts(database: Database, settings: Settings, clock: Clock) -> None:
 def send(database: Database, blast_id: int, clock: Clock, size: int = 20) -> int:
     """Claim and settle one batch, with a failure and a try to be repeated in it. Returns its size."""
     with database.write() as connection:
-        batch_id, claimed = ledger.claim(
+        batch_id, claimed = claims.claim(
             connection,
             blast_id,
             worker="desk:1:abc",
             limit=size,
             lease_until=clock.at + timedelta(minutes=1),
             at=clock.at,
+            look=lambda *_: {},
         )
         settled = [_settlement(place, one.id, one.pass_id, clock) for place, one in enumerate(claimed)]
         if settled:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from jobs import blasts
+from jobs import blasts, plans
 from jobs.account import reading
 from jobs.intake.sync import sync
 from jobs.rehearsal import standing
@@ -48,6 +48,7 @@ class House:
             "engine.lease_seconds": "2",
             "engine.undo_seconds": "0",
             "engine.probe_seconds": "0.5",
+            "gate.pass_interval_minutes": "0",
         }
         wanted |= {name.replace("__", "."): value for name, value in flags.items()}
         self.settings: Settings = load(home, wanted)
@@ -107,9 +108,9 @@ class House:
         found: dict[str, Any] = self.control("GET", "stats")
         return found
 
-    def plan(self, text: str = TEXT, **selection: Any) -> blasts.Plan:
+    def plan(self, text: str = TEXT, **selection: Any) -> plans.Plan:
         chosen = Selection(**selection) if selection else Selection("all")
-        return blasts.plan(
+        return plans.plan(
             self.database, self.settings, program=self.program, chosen=chosen, text=text, actor="test"
         )
 

@@ -24,10 +24,10 @@ import sqlalchemy as sa
 
 from jobs import blasts
 from jobs.engine.tick import Ticker
-from store import audit, ledger, schedules, settlements
+from store import audit, claims, ledger, schedules, settlements
+from store.claims import Claimed
 from store.database import Database
 from store.errors import Refused
-from store.ledger import Claimed
 from store.schema import attempts, batches, deliveries
 from store.schema import audit as audit_table
 from store.schema import blasts as blast_table
@@ -119,8 +119,14 @@ class Stage:
     def claim(self, database: Database, limit: int, lease: timedelta = LEASE) -> tuple[int, list[Claimed]]:
         at = now()
         with database.write() as connection:
-            return ledger.claim(
-                connection, self.blast_id, worker="w", limit=limit, lease_until=at + lease, at=at
+            return claims.claim(
+                connection,
+                self.blast_id,
+                worker="w",
+                limit=limit,
+                lease_until=at + lease,
+                at=at,
+                look=lambda *_: {},
             )
 
     def settle(self, database: Database, batch_id: int, ended: list[Settlement]) -> int:

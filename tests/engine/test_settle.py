@@ -8,7 +8,7 @@ import pytest
 
 from jobs.channels.base import Outcome, Result
 from jobs.engine.settle import settlement
-from store.ledger import Claimed
+from store.claims import Claimed
 from store.settings import EngineSettings
 
 AT = datetime(2026, 5, 1, 9, tzinfo=UTC)

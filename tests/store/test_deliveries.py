@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from store import deliveries, enrolments, ledger, programs, settlements
+from store import claims, deliveries, enrolments, ledger, programs, settlements
+from store.claims import Claimed
 from store.database import Database
 from store.errors import UsageError
-from store.ledger import Claimed
 from store.migrations import migrate
 from store.programs import Program
 from store.schema import blasts as blasts_table
@@ -61,8 +61,8 @@ def add_blast(database: Database, name: str = "first", **more: Any) -> int:
 def work(database: Database, blast_id: int, *ends: dict[str, Any]) -> int:
     """One batch, whose deliveries end so one after the other."""
     with database.write() as connection:
-        batch, claimed = ledger.claim(
-            connection, blast_id, worker="w", limit=len(ends), lease_until=LATER, at=NOW
+        batch, claimed = claims.claim(
+            connection, blast_id, worker="w", limit=len(ends), lease_until=LATER, at=NOW, look=lambda *_: {}
         )
         settled = [_settled(one, **end) for one, end in zip(claimed, ends, strict=True)]
         settlements.settle(connection, blast_id, batch, settled, at=NOW)

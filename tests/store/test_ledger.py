@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from store import ledger, plans, settlements
+from store import claims, ledger, plans, settlements
+from store.claims import Claimed
 from store.database import Database
 from store.errors import Refused, UsageError
-from store.ledger import Claimed
 from store.schema import attempts, batches, deliveries, members, passes
 from store.settlements import Settlement
+from store.times import Moment
 from tests.store.crowd import NOW, member, open_store
 
 LEASE = timedelta(seconds=60)
@@ -54,6 +55,7 @@ def planned(database: Database, holders: int = 10, skipped: int = 2) -> int:
             passes.c.id.label("pass_id"),
             sa.case((late, "opted_out"), else_=sa.null()).label("reason"),
             sa.literal("alert").label("verdict"),
+            sa.cast(sa.null(), Moment).label("until"),
         )
         plans.freeze(connection, blast_id, asked, at=NOW)
         plans.seal(connection, blast_id)
@@ -73,7 +75,9 @@ def step(database: Database, blast_id: int, to: str, at: datetime = NOW) -> None
 
 def claim(database: Database, blast_id: int, limit: int = 3, at: datetime = NOW) -> tuple[int, list[Claimed]]:
     with database.write() as connection:
-        return ledger.claim(connection, blast_id, worker="w", limit=limit, lease_until=at + LEASE, at=at)
+        return claims.claim(
+            connection, blast_id, worker="w", limit=limit, lease_until=at + LEASE, at=at, look=lambda *_: {}
+        )
 
 
 def settle(
@@ -117,7 +121,10 @@ def test_the_database_refuses_a_second_delivery_for_a_pass(store_url: str) -> No
     database = open_store(store_url)
     blast_id = planned(database)
     asked = sa.select(
-        passes.c.id.label("pass_id"), sa.null().label("reason"), sa.literal("alert").label("verdict")
+        passes.c.id.label("pass_id"),
+        sa.null().label("reason"),
+        sa.literal("alert").label("verdict"),
+        sa.cast(sa.null(), Moment).label("until"),
     )
     with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
         plans.freeze(connection, blast_id, asked, at=NOW)
@@ -191,7 +198,7 @@ def test_a_lost_lease_is_not_overwritten(store_url: str) -> None:
     first, (one, *_) = claim(database, blast_id, limit=1)
     late = NOW + LEASE
     with database.write() as connection:
-        assert ledger.release_expired(connection, "rehearsal", at=late) == 1
+        assert claims.release_expired(connection, "rehearsal", at=late) == 1
     second, (same, *_) = claim(database, blast_id, limit=1, at=late)
     # Due before the others were planned, a returned delivery does not jump the queue: claim until it comes.
     while same.id != one.id:

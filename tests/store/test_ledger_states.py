@@ -20,10 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from store import holds, jumps, ledger, schedules, settlements
+from store import claims, holds, jumps, ledger, schedules, settlements
+from store.claims import Claimed
 from store.database import Database
 from store.errors import Refused
-from store.ledger import Claimed
 from store.schema import attempts, batches, blasts, deliveries
 from store.settlements import Settlement
 from tests.store.crowd import NOW, open_store
@@ -131,8 +131,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def take(self, worker: str, blast: ledger.Blast, limit: int) -> None:
         with self.database.write() as connection:
-            batch_id, claimed = ledger.claim(
-                connection, blast.id, worker=worker, limit=limit, lease_until=self.now + LEASE, at=self.now
+            batch_id, claimed = claims.claim(
+                connection,
+                blast.id,
+                worker=worker,
+                limit=limit,
+                lease_until=self.now + LEASE,
+                at=self.now,
+                look=lambda *_: {},
             )
         assert len(claimed) <= limit
         if not claimed:
@@ -194,9 +200,9 @@ class LedgerMachine(RuleBasedStateMachine):
         mine = sorted({batch_id for who, _, batch_id, _ in self.in_hand if who == worker})
         with self.database.write() as connection:
             if dies:
-                ledger.end_leases_of(connection, worker, at=self.now)
+                claims.end_leases_of(connection, worker, at=self.now)
             else:
-                ledger.renew(connection, mine, lease_until=self.now + LEASE)
+                claims.renew(connection, mine, lease_until=self.now + LEASE)
         if dies:
             self.in_hand = [held for held in self.in_hand if held[0] != worker]
 
@@ -233,7 +239,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def tick(self) -> None:
         with self.database.write() as connection:
             jumps.pull_in(connection, ACCOUNT, at=self.now, lease=LEASE, longest_wait=WAIT)
-            ledger.release_expired(connection, ACCOUNT, at=self.now)
+            claims.release_expired(connection, ACCOUNT, at=self.now)
             for blast_id in ledger.running_blasts(connection, ACCOUNT):
                 ledger.finish_if_done(connection, blast_id, at=self.now)
             schedules.come_due(connection, ACCOUNT, at=self.now, grace=GRACE)

@@ -154,7 +154,7 @@ def upgrade() -> None:
         "opt_outs_due",
         sa.Column("member_id", BigId, nullable=False),
         sa.Column("since", Moment(), nullable=False),
-        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("due_at", Moment(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -162,6 +162,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("member_id", name=op.f("pk_opt_outs_due")),
     )
+    op.create_index(op.f("ix_opt_outs_due_due_at"), "opt_outs_due", ["due_at"], unique=False)
     op.create_table(
         "preference_changes",
         sa.Column("id", BigId, nullable=False),
@@ -216,7 +217,7 @@ def upgrade() -> None:
     op.add_column("blasts", sa.Column("audience_key", sa.Text(), nullable=True))
     op.add_column("blasts", sa.Column("purpose", sa.Text(), server_default="marketing", nullable=False))
     op.add_column("blasts", sa.Column("category", sa.Text(), nullable=True))
-    op.add_column("blasts", sa.Column("rules_hash", sa.Text(), nullable=True))
+    op.add_column("blasts", sa.Column("rules", Json, nullable=True))
     op.create_index(
         op.f("ix_blasts_program_id_audience_key"), "blasts", ["program_id", "audience_key"], unique=False
     )
@@ -228,9 +229,32 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'accepted'"),
         postgresql_where=sa.text("state = 'accepted'"),
     )
+    op.create_index(
+        "ix_members_segments",
+        "members",
+        [
+            *("program_id", "tier_id", "points", "updated_at", "opted_out"),
+            *("status", "birthday", "created_at", "expires_at"),
+        ],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_passes_member_id_status_installed_at"),
+        "passes",
+        ["member_id", "status", "installed_at"],
+        unique=False,
+    )
+    op.drop_index(op.f("ix_passes_member_id_status"), table_name="passes")
+    # Made anew, to be the last one made: SQLite takes it where several would do.
+    name = op.f("ix_members_program_id_status_opted_out")
+    op.drop_index(name, table_name="members")
+    op.create_index(name, "members", ["program_id", "status", "opted_out"], unique=False)
 
 
 def downgrade() -> None:
+    op.create_index(op.f("ix_passes_member_id_status"), "passes", ["member_id", "status"], unique=False)
+    op.drop_index(op.f("ix_passes_member_id_status_installed_at"), table_name="passes")
+    op.drop_index("ix_members_segments", table_name="members")
     op.drop_index(
         "ix_deliveries_accepted_pass",
         table_name="deliveries",
@@ -238,7 +262,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'accepted'"),
     )
     op.drop_index(op.f("ix_blasts_program_id_audience_key"), table_name="blasts")
-    op.drop_column("blasts", "rules_hash")
+    op.drop_column("blasts", "rules")
     op.drop_column("blasts", "category")
     op.drop_column("blasts", "purpose")
     op.drop_column("blasts", "audience_key")
@@ -248,6 +272,7 @@ def downgrade() -> None:
     op.drop_table("preferences")
     op.drop_index(op.f("ix_preference_changes_member_id_id"), table_name="preference_changes")
     op.drop_table("preference_changes")
+    op.drop_index(op.f("ix_opt_outs_due_due_at"), table_name="opt_outs_due")
     op.drop_table("opt_outs_due")
     op.drop_index(op.f("ix_import_changes_member_id"), table_name="import_changes")
     op.drop_table("import_changes")

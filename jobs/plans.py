@@ -1,0 +1,248 @@
+"""Planning: audience, text and moment are frozen, each pass through the gate; the verb and its plan.
+
+One transaction with its audit entry. What happens to a plan afterwards is jobs/blasts.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobs import moments
+from jobs.engine.gate import Gate, Message, own_text, verdict, when_sent
+from store import audiences, audit, differences, ledger, plans, predicates, preferences, programs, texts
+from store.audiences import Audience, Selection, in_words
+from store.consents import PURPOSES
+from store.database import Database
+from store.differences import Difference
+from store.errors import Refused, UsageError
+from store.ledger import Blast, Tally
+from store.schema import deliveries, members, passes
+from store.settings import Settings
+from store.times import now, rfc3339
+
+REQUESTS_PER_MESSAGE = 2
+"""PassKit: the pass is read and then written, since a write replaces its free data whole."""
+CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A frozen blast: who, what, what phones will do, and what is other than in the plan before.
+
+    difference  to the newest earlier plan of the same audience; None where there is none
+    """
+
+    blast: Blast
+    tally: Tally
+    eta_seconds: float
+    difference: Difference | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `blasts plan --json` prints it."""
+        return {
+            "id": self.blast.id,
+            "program": self.blast.program_id,
+            "name": self.blast.name,
+            "text": self.blast.text,
+            "hash": self.blast.plan_hash,
+            "counts": self.tally.counts,
+            "verdicts": self.tally.verdicts,
+            "skipped_by_reason": self.tally.skipped_by_reason,
+            "deferred_by_reason": self.tally.deferred_by_reason,
+            "purpose": self.blast.purpose,
+            "category": self.blast.category,
+            "eta_seconds": self.eta_seconds,
+            "send_at": rfc3339(self.blast.send_at),
+            "urgent": self.blast.urgent,
+            "account": self.blast.account,
+            "difference": self.difference.as_json() if self.difference is not None else None,
+        }
+
+
+def plan(
+    database: Database,
+    settings: Settings,
+    *,
+    program: str,
+    chosen: Audience | Selection,
+    text: str,
+    name: str | None = None,
+    send_at: datetime | None = None,
+    urgent: bool = False,
+    purpose: str = "marketing",
+    category: str | None = None,
+    actor: str,
+) -> Plan:
+    """Freeze audience and text: one delivery for each pass, pending or skipped with a reason.
+
+    The gate is asked for the moment of sending: `send_at`, which is kept for the launch, else now. `urgent`
+    is kept, too: the blast goes before those that are not. `purpose` is marketing or service, `category`
+    what members may decline.
+    Raises UsageError for a text, predicate or program that is wrong and Refused where nobody is
+    meant or the program was read for another message field. Nothing is written then.
+    """
+    at = now()
+    if send_at is not None:
+        moments.check(send_at, at=at)
+    with database.write() as connection:
+        found = programs.get(connection, program, settings.account)
+        text = checked(connection, found.id, text)
+        # Boarding records come from files: PassKit lists none, so no sync reads their texts.
+        if found.kind != "flight" and found.message_field != settings.passkit.message_field:
+            raise Refused(
+                f"{found.name} was not yet synced for the message field {settings.passkit.message_field}: "
+                "run `passbell sync` first"
+            )
+        personal = texts.has_braces(text)
+        who = audiences.condition(connection, found.id, chosen, now=at)
+        category = preferences.category(category) if category is not None else None
+        message = Message(checked_purpose(purpose), category)
+        gate = Gate(connection, settings.gate, found.id, message, at=send_at or at)
+        blast_id = plans.create(
+            connection,
+            account=settings.account,
+            program_id=found.id,
+            name=(name or "").strip() or " ".join(text.split())[:40],
+            text=text,
+            message_key=settings.message_key,
+            audience=in_words(chosen),
+            audience_key=audiences.key(found.id, chosen),
+            purpose=message.purpose,
+            category=message.category,
+            rules=gate.rules.as_json(),
+            send_at=send_at,
+            urgent=urgent,
+            at=at,
+        )
+        plans.freeze(connection, blast_id, _asked(gate, who, None if personal else text), at=at)
+        if personal:
+            _render(connection, blast_id, text)
+        tally = ledger.tally(connection, blast_id)
+        if not tally.planned:
+            raise Refused(
+                f"nobody in {found.name} is in this audience ({in_words(chosen)}): nothing was planned"
+            )
+        blast = plans.seal(connection, blast_id)
+        audit.append(
+            connection,
+            actor=actor,
+            act="blast.plan",
+            subject=str(blast_id),
+            details={
+                "program": found.id,
+                "text": text,
+                "hash": blast.plan_hash,
+                "counts": tally.counts,
+                "send_at": rfc3339(send_at),
+                "urgent": urgent,
+                "purpose": purpose,
+                "category": category,
+            },
+            at=at,
+        )
+    with database.read() as connection:
+        difference = differences.to_previous(connection, blast.id)
+    return Plan(blast, tally, eta_seconds(tally.open, settings, blast), difference)
+
+
+def plan_again(database: Database, settings: Settings, blast_id: int, *, actor: str) -> Plan:
+    """Plan a blast anew as it was planned: same audience, text, purpose and name, asked now.
+
+    Its moment is kept if it lies ahead. The earlier plan stays as it is. Raises Refused where it belongs
+    to the other account, UsageError where its audience was deleted.
+    """
+    with database.read() as connection:
+        before = ledger.get(connection, blast_id)
+        same_account(before, settings)
+        chosen = audiences.of_blast(connection, before)
+    ahead = before.send_at is not None and before.send_at > now()
+    return plan(
+        database,
+        settings,
+        program=before.program_id,
+        chosen=chosen,
+        text=before.text,
+        name=before.name,
+        send_at=before.send_at if ahead else None,
+        urgent=before.urgent,
+        purpose=before.purpose,
+        category=before.category,
+        actor=actor,
+    )
+
+
+def same_account(blast: Blast, settings: Settings) -> None:
+    """Raise Refused where these settings are not those of the blast's account."""
+    if blast.account != settings.account:
+        raise Refused(
+            f"blast {blast.id} was planned in {blast.account.upper()}, and this is {settings.mode}: "
+            "it can only be touched with the settings it was planned with"
+        )
+
+
+def checked_purpose(purpose: str) -> str:
+    """The purpose, if there is one of that name."""
+    if purpose not in PURPOSES:
+        raise UsageError(f"a message's purpose is one of {', '.join(PURPOSES)}, not {purpose!r}")
+    return purpose
+
+
+def checked(connection: sa.Connection, program_id: str, text: str) -> str:
+    """The text as it would be planned. Raises UsageError for one that cannot be sent in this program."""
+    text = texts.check(text)
+    if texts.has_braces(text):
+        texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, program_id)])
+    return text
+
+
+def eta_seconds(open_deliveries: int, settings: Settings, blast: Blast | None = None) -> float:
+    """Seconds that so many deliveries take at the account's rate, or the blast's own where it is lower."""
+    rate = settings.passkit.rate_per_second
+    if blast is not None and blast.rate_per_second is not None:
+        rate = min(rate, blast.rate_per_second)
+    return round(open_deliveries * REQUESTS_PER_MESSAGE / rate, 1)
+
+
+def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Select[Any]:
+    """Each pass of the audience with the gate's answer; see plans.freeze."""
+    columns = (
+        passes.c.id.label("pass_id"),
+        gate.answer(text).label("reason"),
+        gate.until().label("until"),
+        when_sent().label("sent"),
+    )
+    # Found once: a database would else put the gate's questions into each of the columns below.
+    asked = gate.ask(who, *columns).cte("asked").prefix_with("MATERIALIZED")
+    told = verdict(asked.c.reason, asked.c.sent).label("verdict")
+    return sa.select(asked.c.pass_id, asked.c.reason, asked.c.until, told).order_by(asked.c.pass_id)
+
+
+def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
+    """Render the text for each pending delivery; what cannot be rendered is skipped with its reason."""
+    after = 0
+    query = (
+        sa.select(
+            deliveries.c.id,
+            passes.c.shown_text,
+            members.c.name,
+            members.c.external_id,
+            members.c.tier_id,
+            members.c.points,
+            members.c.attributes,
+        )
+        .join(passes, passes.c.id == deliveries.c.pass_id)
+        .join(members, members.c.id == passes.c.member_id)
+        .where(deliveries.c.blast_id == blast_id, deliveries.c.state == "pending")
+        .order_by(deliveries.c.id)
+        .limit(CHUNK)
+    )
+    while rows := connection.execute(query.where(deliveries.c.id > after)).mappings().all():
+        after = rows[-1]["id"]
+        rendered = [(row, *own_text(text, dict(row))) for row in rows]
+        own_texts = {row["id"]: own for row, own, why_not in rendered if why_not is None}
+        skipped = {row["id"]: why_not for row, _, why_not in rendered if why_not is not None}
+        plans.write_texts(connection, own_texts, skipped)
