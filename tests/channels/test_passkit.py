@@ -101,6 +101,70 @@ async def test_a_member_keeps_everything_but_the_message() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "record", "body"),
+    [
+        (
+            "membership",
+            MEMBER,
+            {
+                "id": "m1",
+                "programId": "p-now",
+                "tierId": "gold-now",
+                "operation": "OPERATION_PATCH",
+                "person": MEMBER["person"],
+                "optOut": True,
+            },
+        ),
+        ("coupon", COUPON, {"id": "c1", "campaignId": "camp", "offerId": "offer", "optOut": True}),
+        ("ticket", TICKET, {"id": "t1", "optOut": "ON"}),
+    ],
+)
+async def test_an_opt_out_is_written_once_and_touches_nothing_else(
+    kind: str, record: dict[str, Any], body: dict[str, Any]
+) -> None:
+    async with channel(holding(record)) as (passkit, server):
+        result = await passkit.opt_out(parcel(kind, record["id"], text=""))
+        assert (result, server.requests[-1].json) == (Result(Outcome.ACCEPTED), body)
+    async with channel(holding({**record, "optOut": body["optOut"]})) as (passkit, server):
+        result = await passkit.opt_out(parcel(kind, record["id"], text=""))
+        assert (result.outcome, [one.method for one in server.requests]) == (Outcome.ACCEPTED, ["GET"])
+
+
+async def test_an_opt_out_that_cannot_be_written() -> None:
+    async with channel(holding(FLIGHT)) as (passkit, server):
+        result = await passkit.opt_out(parcel("flight", "f1"))
+        assert (result.outcome, result.reason, server.requests) == (Outcome.REFUSED, "not_supported", [])
+    for put, outcome in (
+        (answer({"error": "x"}, 503), Outcome.LATER),
+        (answer({"code": 3, "message": "no"}, 400), Outcome.REFUSED),
+        (answer({"error": "slow"}, 429), Outcome.THROTTLED),
+    ):
+        async with channel(holding(MEMBER, put)) as (passkit, _):
+            assert (await passkit.opt_out(parcel())).outcome is outcome
+    async with channel(holding({**MEMBER, "optOut": "perhaps"})) as (passkit, server):
+        assert (await passkit.opt_out(parcel())).outcome is Outcome.SKIPPED
+        assert len(server.requests) == 1
+
+
+async def test_what_the_gate_forbids_is_looked_up_and_never_written() -> None:
+    there = MEMBER | {"metaData": {"news": "Fresh Zopf 🥨"}}
+    for record, outcome, reason in (
+        (there, Outcome.ACCEPTED, "already_there"),
+        (MEMBER, Outcome.SKIPPED, "withdrawn"),
+        (MEMBER | {"optOut": True}, Outcome.SKIPPED, "withdrawn"),
+    ):
+        result, requests = await sent(holding(record), parcel(again=True, why_not="withdrawn"))
+        assert (result.outcome, result.reason) == (outcome, reason)
+        assert [request.method for request in requests] == ["GET"]
+
+
+async def test_a_service_message_may_go_to_those_who_opted_out() -> None:
+    result, requests = await sent(holding(MEMBER | {"optOut": True}), parcel(to_opted_out=True))
+    assert result == Result(Outcome.ACCEPTED)
+    assert len(requests) == 2
+
+
 async def test_an_empty_person_is_not_sent_back() -> None:
     _, (_, put) = await sent(holding({**MEMBER, "person": {"surname": "", "dateOfBirth": None}}), parcel())
     assert "person" not in put.json
