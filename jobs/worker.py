@@ -11,14 +11,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import version
 from typing import Any
 
 from jobs.account import open_channel
 from jobs.consumer import Ears
-from jobs.engine import probe
+from jobs.engine import opt_outs, probe
 from jobs.engine.pace import Pacer
 from jobs.engine.pump import Account, Pump, paced
 from jobs.engine.tick import Ticker
@@ -37,6 +37,7 @@ BELLS = 2
 """Threads that answer the queue's bell. An answer takes no time: the pump itself runs on the loop."""
 SWITCH = 0.0005
 """Seconds that the store's thread may keep Python's lock while the loop waits for it, instead of 0.005."""
+TELLING = "telling PassKit of opt-outs"
 STORE_THREADS = 4
 """Database calls at once. SQLite has one writer, and a second thread would only wait for the first."""
 
@@ -54,7 +55,7 @@ class Worker:
         )
         self._pumps: dict[int, Pump] = {}
         self._runs: set[Future[None]] = set()
-        self._looks: set[asyncio.Task[None]] = set()
+        self._beside: dict[asyncio.Task[None], str] = {}
         self._guard = threading.Lock()
         self._stopping = False
 
@@ -77,6 +78,7 @@ class Worker:
             pump=self._pump,
             pumping=lambda: set(self._pumps),
             look=self._look,
+            tell=self._tell,
         )
         ticker.start()
         log.info("%s worker %s started", self.settings.mode, self.id)
@@ -97,7 +99,7 @@ class Worker:
         """Send nothing more; give back what waits; let what is in flight be settled."""
         with self._guard:
             self._stopping = True
-            self._loop.call_soon_threadsafe(self._end_looks)
+            self._loop.call_soon_threadsafe(self._end_beside)
             for pump in self._pumps.values():
                 self._loop.call_soon_threadsafe(pump.end)
 
@@ -124,27 +126,37 @@ class Worker:
 
     def _look(self) -> None:
         """Look, beside everything else, whether held blasts may go on."""
-        self._on_loop(self._run_look())
+        self._on_loop(
+            self._run_beside("the look at held blasts", lambda: probe.look(self._account, self._pump))
+        )
 
-    async def _run_look(self) -> None:
+    def _tell(self) -> None:
+        """Tell the provider, beside everything else, of withdrawals; one such round at a time."""
+        self._on_loop(self._run_beside(TELLING, lambda: opt_outs.tell(self._account), alone=True))
+
+    async def _run_beside(
+        self, what: str, work: Callable[[], Awaitable[None]], *, alone: bool = False
+    ) -> None:
+        if alone and what in self._beside.values():
+            return
         task = asyncio.current_task()
         assert task is not None
-        self._looks.add(task)
+        self._beside[task] = what
         if self._stopping:
-            self._end_looks()
+            self._end_beside()
         try:
-            await probe.look(self._account, self._pump)
+            await work()
         except PassbellError as error:
             log.error("%s", error)
         except Exception:
-            log.exception("the look at held blasts failed; the tick starts the next one")
+            log.exception("%s failed; the tick starts the next one", what)
         finally:
-            self._looks.discard(task)
+            del self._beside[task]
 
-    def _end_looks(self) -> None:
-        for look in self._looks:
-            if not look.cancelling():  # it is giving its turn back already
-                look.cancel()
+    def _end_beside(self) -> None:
+        for task in self._beside:
+            if not task.cancelling():  # it is giving its turn back already
+                task.cancel()
 
     async def _open_account(self) -> Account:
         pacer = Pacer(
@@ -160,7 +172,7 @@ class Worker:
         return Account(self.database, self.settings, channel, pacer, self.id, self._in_store_thread)
 
     async def _close_account(self) -> None:
-        await asyncio.gather(*self._looks, return_exceptions=True)  # they were cancelled
+        await asyncio.gather(*self._beside, return_exceptions=True)  # they were cancelled
         await self._account.pacer.close()
         await self._account.channel.close()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store import consents, keys, suppressions
 from store.database import upsert
 from store.members import CHANNEL
 from store.schema import members, passes
@@ -74,6 +75,7 @@ def upsert_page(
     *,
     message_key: str,
     seen_at: datetime,
+    secret: keys.Secret = keys.none_here,
 ) -> None:
     """Write one page of the provider's records, each as `storable` gives it: members, and a pass for each.
 
@@ -81,11 +83,16 @@ def upsert_page(
     is newer than the page and stays. Attributes from files stay too, under the pass's own free data.
     A holder whose external id changed keeps its member; a record that stands in the page twice is
     written once, as it stood last.
+
+    Who has opted out since, or taken that back, has a consent record for it. Who is suppressed is found
+    with the consent secret; where there is none, or another, nothing is written.
     """
     if not holders:
         return
+    suppressions.hold(connection)
     _follow_renames(connection, program_id, holders)
     by_external_id = {holder["external_id"]: holder for holder in holders}
+    before = _opted_out(connection, program_id, list(by_external_id))
     rows = [
         {name: holder.get(name) for name in TOLD}
         | {
@@ -107,6 +114,14 @@ def upsert_page(
     ).all()
     _underlay(connection, [(row.id, row.imported, row.attributes) for row in kept if row.imported])
     ids = {row.external_id: row.id for row in kept}
+    turned = {
+        id_: by_external_id[external_id]["opted_out"]
+        for external_id, id_ in ids.items()
+        if before.get(external_id) is (not by_external_id[external_id]["opted_out"])
+    }
+    if turned:
+        consents.follow_passkit(connection, turned, at=seen_at, seen_at=seen_at)
+    suppressions.link(connection, secret, list(ids.values()))
     _upsert_passes(connection, program_id, ids, holders, message_key, seen_at)
 
 
@@ -177,6 +192,14 @@ def _follow_renames(connection: sa.Connection, program_id: str, holders: Sequenc
                 connection.execute(
                     members.update().where(members.c.id == member_id).values(external_id=wanted)
                 )
+
+
+def _opted_out(connection: sa.Connection, program_id: str, external_ids: Sequence[str]) -> dict[str, bool]:
+    """Who of these members, as far as they are known, has opted out at the provider."""
+    query = sa.select(members.c.external_id, members.c.opted_out).where(
+        members.c.program_id == program_id, members.c.external_id.in_(external_ids)
+    )
+    return {row.external_id: row.opted_out for row in connection.execute(query)}
 
 
 def _underlay(connection: sa.Connection, found: Sequence[tuple[int, dict[str, Any], dict[str, Any]]]) -> None:

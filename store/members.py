@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store import consents, preferences, suppressions
 from store.errors import UsageError
 from store.programs import INACTIVE
 from store.schema import blasts, deliveries, members, passes
@@ -192,7 +193,8 @@ def get(connection: sa.Connection, program_id: str, external_id: str) -> Member:
 
 
 def show(connection: sa.Connection, program_id: str, external_id: str) -> dict[str, Any]:
-    """All that is known of one member, its passes and the last deliveries to them, as JSON."""
+    """All that is known of one member, as JSON: its passes, what holds of what it said, who keeps messages
+    from it, and the last deliveries."""
     member = get(connection, program_id, external_id)
     query = (
         sa.select(deliveries, blasts.c.name.label("blast_name"), blasts.c.text.label("blast_text"))
@@ -219,7 +221,14 @@ def show(connection: sa.Connection, program_id: str, external_id: str) -> dict[s
         }
         for row in connection.execute(query)
     ]
-    return member.as_json() | {"deliveries": last}
+    return member.as_json() | {
+        "consents": {
+            purpose: one.as_json() for purpose, one in consents.latest(connection, member.id).items()
+        },
+        "preferences": preferences.get(connection, member.id).as_json(),
+        "suppressed": [one.as_json() for one in suppressions.of_member(connection, member.id)],
+        "deliveries": last,
+    }
 
 
 def _columns() -> sa.Select[Any]:

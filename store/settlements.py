@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store import consents
 from store.database import among, lock_rows
 from store.ledger import get
 from store.schema import attempts, batches, deliveries, members, passes
@@ -165,4 +166,7 @@ def _write_passes(connection: sa.Connection, settlements: Sequence[Settlement], 
     opted_out = [s.pass_id for s in settlements if s.opted_out]
     if opted_out:
         holders = sa.select(passes.c.member_id).where(passes.c.id.in_(opted_out))
-        connection.execute(members.update().where(members.c.id.in_(holders)).values(opted_out=True))
+        # Only who was not known to have opted out: what they said here since stands otherwise.
+        new = members.update().where(members.c.id.in_(holders), members.c.opted_out.is_(False))
+        turned = connection.scalars(new.values(opted_out=True).returning(members.c.id))
+        consents.follow_passkit(connection, dict.fromkeys(turned, True), at=at, seen_at=at)

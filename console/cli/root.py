@@ -31,7 +31,14 @@ COMMANDS = {
     "programs": ("console.cli.programs:programs", "Programs: list, show."),
     "members": ("console.cli.members:members", "Members: list, show, import."),
     "audiences": ("console.cli.audiences:audiences", "Saved audiences: save, list, show, delete."),
+    "consents": ("console.cli.consents:consents", "Consents: show, give, withdraw, import, token, redeem."),
+    "preferences": ("console.cli.preferences:preferences", "Preferences of members: show, set."),
+    "suppressions": (
+        "console.cli.suppressions:suppressions",
+        "Suppressions: list, add, remove, import, export.",
+    ),
     "blasts": ("console.cli.blasts:blasts", "Blasts: plan, launch, watch, pause, resume, cancel, retry."),
+    "why": ("console.cli.why:why", "Say why a member was messaged or not, step by step."),
     "audit": ("console.cli.audit:audit", "The audit: list, verify, export."),
 }
 

@@ -11,13 +11,11 @@ from console.cli.options import json_option, with_desk
 from console.cli.output import print_facts, print_json
 from console.desk import Desk
 from console.plain import inert
+from console.wishes import rule
 from jobs import rules as verbs
 from store import programs
 from store import rules as store
-from store.errors import UsageError
-from store.settings import read_quiet_hours
 
-DEFAULT = "default"
 COUNTS = {
     "most_a_day": "Messages to one member in any 24 hours.",
     "most_a_week": "Messages to one member in any 7 days.",
@@ -68,14 +66,11 @@ def rules(
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
     changes: dict[str, Any] = {}
-    if consent is not None:
-        changes["consent"] = None if consent == DEFAULT else consent
-    if quiet_hours is not None:
-        changes["quiet_from"], changes["quiet_to"] = _hours(quiet_hours)
     counts = (most_a_day, most_a_week, pass_interval_minutes, pass_most_a_day, pass_most_a_month)
-    for name, given in zip(COUNTS, counts, strict=True):
+    every = {"consent": consent, "quiet_hours": quiet_hours} | dict(zip(COUNTS, counts, strict=True))
+    for name, given in every.items():
         if given is not None:
-            changes[name] = _number(name, given)
+            changes |= rule(name, given, f"--{name.replace('_', '-')}")
     if changes:
         verbs.change(desk.database, desk.settings, found.id, changes, actor=desk.actor)
     with desk.database.read() as connection:
@@ -87,26 +82,6 @@ def rules(
     click.echo(f"{desk.settings.mode}: {inert(found.name)}")
     print_facts({name: _spelled(value) for name, value in held.items()})
     print_facts({"of its own": ", ".join(own) or "none: all are the settings'"})
-
-
-def _hours(given: str) -> tuple[str | None, str | None]:
-    if given == DEFAULT:
-        return None, None
-    if given == "none":
-        return store.NO_QUIET_HOURS
-    try:
-        return read_quiet_hours(given) or (None, None)
-    except ValueError:
-        raise UsageError(f"quiet hours are written 21:00-08:00, none or default, not {given!r}") from None
-
-
-def _number(name: str, given: str) -> float | int | None:
-    if given == DEFAULT:
-        return None
-    try:
-        return float(given) if name == "pass_interval_minutes" else int(given)
-    except ValueError:
-        raise UsageError(f"--{name.replace('_', '-')} takes a number or default, not {given!r}") from None
 
 
 def _spelled(value: object) -> object:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from jobs.engine.clock import Clock
-from store import audit, holds, ledger, schedules, workers
+from store import audit, claims, holds, ledger, opt_outs, schedules, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.migrations import SchemaNewer, check_schema
@@ -33,7 +33,8 @@ class Ticker(threading.Thread):
 
     It starts this worker's own pump and rings no bell: the queue may be gone, and a bell may be answered
     by a worker that pumps the blast already. `look` is told when it is this worker's turn to look whether
-    held blasts may go on; it returns at once, since a provider that hangs must not stop the heart.
+    held blasts may go on, `tell` where the provider has yet to hear of somebody's withdrawal; both return
+    at once, since a provider that hangs must not stop the heart.
 
     Work done twice by two tickers harms nothing: each step is one guarded statement.
     """
@@ -47,6 +48,7 @@ class Ticker(threading.Thread):
         pump: Callable[[int], None],
         pumping: Callable[[], set[int]],
         look: Callable[[], None],
+        tell: Callable[[], None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(name="ticker", daemon=True)
@@ -56,6 +58,7 @@ class Ticker(threading.Thread):
         self._pump = pump
         self._pumping = pumping
         self._look = look
+        self._tell = tell
         self._clock = clock or Clock()
         self._stop_flag = threading.Event()
 
@@ -88,13 +91,14 @@ class Ticker(threading.Thread):
         with self._database.write() as connection:
             workers.beat(connection, self._worker, at=at)
             bury_dead(connection, account, at=at)
-            returned = ledger.release_expired(connection, account, at=at)
+            returned = claims.release_expired(connection, account, at=at)
             for blast_id in ledger.running_blasts(connection, account):
                 ledger.finish_if_done(connection, blast_id, at=at)
             every = timedelta(seconds=self._settings.engine.probe_seconds)
             looks = holds.take_look(connection, account, at=at, every=every)
             self._start_scheduled(connection, at)
             due = ledger.due_blasts(connection, account, at=at)
+            untold = opt_outs.any_due(connection, account, at=at)
         if returned:
             log.warning("took back %d deliveries whose worker went away", returned)
         for blast_id in due:
@@ -102,6 +106,8 @@ class Ticker(threading.Thread):
                 self._pump(blast_id)
         if looks:
             self._look()
+        if untold:
+            self._tell()
 
     def _start_scheduled(self, connection: sa.Connection, at: datetime) -> None:
         grace = timedelta(seconds=self._settings.engine.grace_seconds)
@@ -129,7 +135,7 @@ def bury_dead(connection: sa.Connection, account: str, *, at: datetime) -> None:
     """
     for worker in workers.silent(connection, account, socket.gethostname(), since=at - SILENT):
         if not _exists(worker.pid):
-            ledger.end_leases_of(connection, worker.id, at=at)
+            claims.end_leases_of(connection, worker.id, at=at)
             workers.sign_off(connection, worker.id)
 
 

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from jobs.intake.files import texts
 from jobs.intake.rows import Row
+from store import keys, suppressions
 from store.database import upsert
 from store.errors import UsageError
+from store.imports import COLUMNS
 from store.schema import members, passes, programs
 
 PROGRAM = "flights"
@@ -85,16 +87,27 @@ def canonical(keys: dict[str, Any]) -> str:
     return "/".join(str(value) for value in spelled.values())
 
 
-def create(connection: sa.Connection, program_id: str, records: list[Record]) -> None:
-    """Write new records: a member and its one pass each. Installed or not is unknown to us."""
+def create(
+    connection: sa.Connection, program_id: str, records: list[Record], secret: keys.Secret = keys.none_here
+) -> list[int]:
+    """Write new records: a member and its one pass each; returns our ids of the members.
+
+    Installed or not is unknown to us. Who of them is suppressed is found with the consent secret.
+    """
+    if not records:
+        return []
+    suppressions.hold(connection)
     rows = [_member(program_id, record) for record in records]
     connection.execute(members.insert(), rows)
     wanted = {record.id: record for record in records}
     query = sa.select(members.c.id, members.c.external_id).where(
         members.c.program_id == program_id, members.c.external_id.in_(texts(connection, list(wanted)))
     )
-    found = [_pass(program_id, number, wanted[name]) for number, name in connection.execute(query)]
-    connection.execute(passes.insert(), found)
+    made = connection.execute(query).all()
+    connection.execute(passes.insert(), [_pass(program_id, number, wanted[name]) for number, name in made])
+    ids = [number for number, _ in made]
+    suppressions.link(connection, secret, ids)
+    return ids
 
 
 def letters(name: str) -> str:
@@ -122,15 +135,17 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _member(program_id: str, record: Record) -> dict[str, Any]:
-    attributes = {name: value for name, value in record.attributes.items() if value is not None}
+    given = {name: value for name, value in record.attributes.items() if value is not None}
+    columns = {name: given.pop(name, None) for name in COLUMNS}
     return {
         "program_id": program_id,
         "external_id": record.id,
         "name": record.flight["passenger"],
         "status": "ACTIVE",
         "opted_out": False,
-        "imported": attributes,
-        "attributes": attributes,
+        "imported": given,
+        "attributes": given,
+        **columns,
     }
 
 

@@ -14,7 +14,7 @@ from jobs.channels import passkit_records as records
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PassKitError
 from jobs.intake.discovery import NO_FLIGHTS, discover, kinds, patiently, read_tiers, region_hint
-from store import audit, enrolments, programs
+from store import audit, catalogue, enrolments, programs
 from store.database import Database, upsert
 from store.errors import PassbellError, UsageError
 from store.programs import Program, Tier
@@ -267,7 +267,12 @@ class _Run:
         self, connection: sa.Connection, holders: Sequence[Mapping[str, Any]], asked_at: datetime
     ) -> None:
         enrolments.upsert_page(
-            connection, self._program.id, holders, message_key=self._settings.message_key, seen_at=asked_at
+            connection,
+            self._program.id,
+            holders,
+            message_key=self._settings.message_key,
+            seen_at=asked_at,
+            secret=self._settings.consent_secret,
         )
 
     def _readable(self, rows: Iterable[Json]) -> list[Json]:
@@ -300,6 +305,7 @@ class _Run:
                 at=at,
             )
             connection.execute(syncs.delete().where(syncs.c.program_id == self._program.id))
+            catalogue.refresh(connection, self._program.id)
             audit.append(
                 connection,
                 actor=actor,
