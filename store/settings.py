@@ -14,6 +14,7 @@ import secrets
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
@@ -305,13 +306,18 @@ class Settings(BaseSettings):
         if given is not None and given.get_secret_value():
             return given.get_secret_value()
         path = self._home / file_name
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise PassbellError(f"cannot write {path}: {error.strerror}") from None
+        if not path.exists():
+            # Written whole before it has its name: another process never reads a half of it.
+            draft = path.with_name(f"{file_name}.{os.getpid()}.{secrets.token_hex(4)}")
+            try:
+                with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                    file.write(secrets.token_hex(32))
+                with suppress(FileExistsError):
+                    os.link(draft, path)
+            except OSError as error:
+                raise PassbellError(f"cannot write {path}: {error.strerror}") from None
+            finally:
+                draft.unlink(missing_ok=True)
         return path.read_text()
 
 
