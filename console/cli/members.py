@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,9 +18,22 @@ from store import audiences, programs
 from store import members as store
 from store.audiences import Selection
 from store.members import Member
+from store.times import rfc3339
 
 PAGE = 500
 COUNTS = ("rows", "created", "new", "changed", "unchanged", "rejected")
+_WORDS = {"-": "nothing", "name": "the passenger's name"}
+
+
+def _choices(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for pair in given:
+        column, equals, target = (part.strip() for part in pair.rpartition("="))
+        if not (equals and column and target):
+            raise click.BadParameter(f"write COLUMN=TARGET, such as Notes=-, not {pair!r}")
+        if chosen.setdefault(column, target) != target:
+            raise click.BadParameter(f"{column!r} is to become two things: {chosen[column]!r} and {target!r}")
+    return chosen
 
 
 @click.group()
@@ -97,6 +113,7 @@ def show(desk: Desk, program: str, external_id: str, as_json: bool) -> None:
         print_json(told)
         return
     passes, deliveries, attributes = told.pop("passes"), told.pop("deliveries"), told.pop("attributes")
+    told |= _wishes(told.pop("consents"), told.pop("preferences"), told.pop("suppressed"))
     print_facts(told | {"mode": desk.settings.mode})
     for name, value in attributes.items():
         click.echo(f"  {inert(name)}: {inert(value if isinstance(value, str) else json.dumps(value))}")
@@ -115,10 +132,39 @@ def show(desk: Desk, program: str, external_id: str, as_json: bool) -> None:
         )
 
 
-@members.command("import", epilog="\b\nExample:\n  passbell members import Kaffee customers.csv --dry-run")
+def _wishes(
+    consents: dict[str, Any], preferences: dict[str, Any], suppressed: list[dict[str, Any]]
+) -> dict[str, object]:
+    """Consents, preferences and suppressions as facts; what nobody said is left out."""
+    said = [f"{purpose} {'given' if one['given'] else 'withdrawn'}" for purpose, one in consents.items()]
+    asked = {
+        name.replace("_", " "): ", ".join(value) if isinstance(value, list) else value
+        for name, value in preferences.items()
+        if value and name not in ("language", "time_zone")
+    }
+    until = [f"{one['reason']}, until {one['expires_at'] or 'for ever'}" for one in suppressed]
+    return {"consents": ", ".join(said), **asked, "suppressed": "; ".join(until)}
+
+
+@members.command(
+    "import",
+    epilog="""\b
+Examples:
+  passbell members import Kaffee customers.csv --dry-run
+  passbell members import Kaffee customers.csv --map "Postal code=zip" --map Notes=-""",
+)
 @click.argument("program")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option(
+    "--map",
+    "chosen",
+    multiple=True,
+    callback=_choices,
+    metavar="COLUMN=TARGET",
+    help="What a column becomes: external_id, time_zone, locale, an attribute's name, or - for nothing.",
+)
+@click.option("--forget-mapping", is_flag=True, help="Guess anew what columns become.")
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
@@ -127,23 +173,28 @@ def show(desk: Desk, program: str, external_id: str, as_json: bool) -> None:
 )
 @json_option
 @with_desk
-def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path | None, as_json: bool) -> None:
-    """Add attributes to members from a CSV, JSON or NDJSON file with their external ids.
+def import_(
+    desk: Desk,
+    program: str,
+    file: Path,
+    dry_run: bool,
+    chosen: dict[str, str],
+    forget_mapping: bool,
+    rejects: Path | None,
+    as_json: bool,
+) -> None:
+    """Add attributes, time zones and locales to members from a file with their external ids.
 
-    All or nothing. What PassKit itself says of a member is never overwritten. For the program `flights`
-    the rows are boarding records.
+    CSV, TSV, JSON, NDJSON, and what PassKit or Pass2U export. What each column becomes is guessed, shown, and
+    remembered for the program's next file. All or nothing, and `members undo` takes it back. What PassKit
+    itself says of a member is never overwritten. For the program `flights` the rows are boarding records.
     """
-    from jobs.intake import flights
     from jobs.intake.imports import import_members
     from jobs.intake.staging import check_rejects
 
     if rejects is not None:
         check_rejects(file, rejects)
-    program_id, name = flights.PROGRAM, "Flights"
-    if program.strip().casefold() != flights.PROGRAM:
-        with desk.database.read() as connection:
-            found = programs.get(connection, program, desk.settings.account)
-        program_id, name = found.id, found.name
+    program_id, name = _target(desk, program)
     with Progress() as bar:
         report = import_members(
             desk.database,
@@ -153,7 +204,10 @@ def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path |
             home=desk.settings.home,
             dry_run=dry_run,
             actor=desk.actor,
-            progress=lambda rows: bar.show(file.name, rows),
+            chosen=chosen,
+            forget_mapping=forget_mapping,
+            secret=desk.settings.consent_secret,
+            progress=lambda doing, done, total: bar.show(file.name, done, total, doing),
         )
     if rejects is not None:
         report.write_rejects(rejects)
@@ -161,9 +215,12 @@ def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path |
     if as_json:
         print_json(report.as_json())
         return
-    done = "nothing was changed (dry run)" if dry_run else "imported"
+    done = "nothing was changed (dry run)" if dry_run else f"imported, as import {report.import_id}"
     click.echo(f"{desk.settings.mode}: {inert(name)}: {done}")
     told = report.as_json()
+    print_table(
+        ("column", "becomes"), [(column, _WORDS.get(to, to)) for column, to in told["mapping"].items()]
+    )
     print_facts({word: told[word] for word in COUNTS})
     for word, samples in told["samples"].items():
         click.echo(f"{word}, such as:")
@@ -171,3 +228,74 @@ def import_(desk: Desk, program: str, file: Path, dry_run: bool, rejects: Path |
             click.echo(f"  {inert(json.dumps(sample, ensure_ascii=False), 110)}")
     for remark in told["notes"]:
         note(remark)
+
+
+@members.command("imports", epilog="\b\nExample:\n  passbell members imports Kaffee")
+@click.argument("program")
+@json_option
+@with_desk
+def imports_(desk: Desk, program: str, as_json: bool) -> None:
+    """The imports of a program, the newest first, with the ids by which they can be undone."""
+    from store import imports
+
+    program_id, name = _target(desk, program)
+    with desk.database.read() as connection:
+        listed = imports.list_all(connection, program_id)
+    if as_json:
+        for one in listed:
+            print_json(one.as_json())
+        return
+    click.echo(f"{desk.settings.mode}: {inert(name)}")
+    print_table(
+        ("import", "file", "at", "by", *COUNTS[1:], "undone"),
+        [
+            (
+                *(one.id, one.file, _minute(one.at), one.actor),
+                *(one.counts.get(word, 0) for word in COUNTS[1:]),
+                _minute(one.undone_at),
+            )
+            for one in listed
+        ],
+        right=("import", *COUNTS[1:]),
+    )
+
+
+@members.command(epilog="\b\nExample:\n  passbell members undo 7")
+@click.argument("import_id", type=click.IntRange(1, LARGEST), metavar="ID")
+@json_option
+@with_desk
+def undo(desk: Desk, import_id: int, as_json: bool) -> None:
+    """Take a whole import back: its members become what they were before it.
+
+    What a sync found since then stays. An import is undone after those that came later to the same members.
+    """
+    from jobs.intake.undo import undo as take_back
+
+    with Progress() as bar:
+        report = take_back(
+            desk.database,
+            import_id,
+            account=desk.settings.account,
+            actor=desk.actor,
+            progress=lambda doing, done, total: bar.show(f"import {import_id}", done, total, doing),
+        )
+    if as_json:
+        print_json(report.as_json())
+        return
+    click.echo(f"{desk.settings.mode}: import {import_id} of {inert(report.done.file)} is undone")
+    print_facts({"restored": report.restored, "removed": report.removed})
+
+
+def _target(desk: Desk, program: str) -> tuple[str, str]:
+    """Id and name of the program; `flights` need not be there yet."""
+    from jobs.intake import flights
+
+    if program.strip().casefold() == flights.PROGRAM:
+        return flights.PROGRAM, "Flights"
+    with desk.database.read() as connection:
+        found = programs.get(connection, program, desk.settings.account)
+    return found.id, found.name
+
+
+def _minute(at: datetime | None) -> str:
+    return (rfc3339(at) or "")[:16].replace("T", " ")

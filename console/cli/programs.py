@@ -159,15 +159,20 @@ def fields(desk: Desk, program: str, as_json: bool) -> None:
     print_table(
         ("field", "type", "of", "filled", "values"),
         [
-            (entry.name, entry.type, entry.source, f"{entry.share:.0%}", _values(entry.top))
+            (entry.name, entry.type, entry.source, _percent(entry.share), _values(entry.top))
             for entry in entries
         ],
         right=("filled",),
     )
     with desk.database.read() as connection:
         total = members.count(connection, found.id)
-    if entries and entries[0].members < total:
-        note(f"counted over {entries[0].members:,} of {total:,} members")
+    looked_at = max((entry.members for entry in entries), default=0)
+    if looked_at < total:
+        note(f"counted over {looked_at:,} of {total:,} members")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def _values(top: Sequence[tuple[object, int]]) -> str:

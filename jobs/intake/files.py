@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -117,7 +117,10 @@ def stage(
     progress: Progress | None,
     data: Callable[[Row], str] | None = None,
 ) -> int:
-    """Put the rows that can be used into the staging file, the others into `rejects`; returns their count."""
+    """Put the rows that can be used into the staging file, the others into `rejects`; returns their count.
+
+    `data` gives what else to keep of a row; a ValueError from it says why the row cannot be used.
+    """
     count = 0
 
     def usable() -> Iterator[Staged]:
@@ -127,10 +130,16 @@ def stage(
             if progress is not None and count % REPORT_EVERY == 0:
                 progress(count)
             name, problem = id_text(row.values.get(column))
-            if row.problem or problem:
-                rejects.append(Reject(row.line, name, row.problem or problem))
+            kept = None
+            if not (problem := row.problem or problem) and data is not None:
+                try:
+                    kept = data(row)
+                except ValueError as error:
+                    problem = str(error)
+            if problem:
+                rejects.append(Reject(row.line, name, problem))
             else:
-                yield Staged(row.line, name, data(row) if data else None)
+                yield Staged(row.line, name, kept)
 
     staged.add(usable())
     if progress is not None:
@@ -147,25 +156,26 @@ def all_rows(database: Database, program_id: str, table: Table, column: str) -> 
     yield from table.rows()
 
 
-def pick_id_column(database: Database, program_id: str, table: Table) -> str:
+def pick_id_column(database: Database, program_id: str, table: Table, leave_out: Collection[str] = ()) -> str:
     """The column that holds members' ids.
 
     Columns with a name for ids go before all others, however well those fit: a column of small numbers may
     hold other members' ids by chance. Among several, and where there is none, the values decide; a column
     without a name for it has to name a member in half of its rows.
     """
-    named = [name for letters in ID_NAMES for name in table.columns if _letters(name) == letters]
-    candidates = named or list(table.columns)
+    columns = [name for name in table.columns if name not in leave_out]
+    named = [name for letters in ID_NAMES for name in columns if _letters(name) == letters]
+    candidates = named or columns
     if len(candidates) == 1:
         return candidates[0]
     sample = list(islice(table.rows(), SAMPLED_ROWS))
-    if not candidates:
+    if not table.columns:
         first = sample[0]
         raise UsageError(f"{table.path}: none of its rows can be read: line {first.line}: {first.problem}")
     with database.read() as connection:
         hits = {name: _hits(connection, program_id, sample, name) for name in candidates}
-    best = max(candidates, key=lambda name: hits[name])
-    if named or hits[best] * 2 >= max(len(sample), 1):
+    best = max(candidates, key=lambda name: hits[name], default="")
+    if named or hits.get(best, -1) * 2 >= max(len(sample), 1):
         return best
     shown = ", ".join(name[:40] for name in table.columns[:6])
     raise UsageError(
@@ -210,7 +220,7 @@ def _hits(connection: sa.Connection, program_id: str, sample: list[Row], name: s
 
 
 def _letters(name: str) -> str:
-    return re.sub("[^a-z]", "", name.lower())
+    return re.sub("[^a-z]", "", name.removeprefix("result.").lower())
 
 
 def _such_as(column: str, rejects: list[Reject]) -> str:

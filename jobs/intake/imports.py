@@ -1,37 +1,38 @@
-"""Attributes of members out of a file; for boarding records, the members themselves (jobs/intake/flights.py).
+"""Attributes, time zones and locales of members out of a file; for boarding records, the members themselves.
 
-What a file says is kept apart (`imported`) and under what the pass itself says (`attributes` is the one
-overlaid with the other), so a sync never wipes an import and an import never hides the pass. Nothing here
-touches points, tiers or opt-outs: those are the provider's.
+What a file says is kept apart and under what the pass itself says (store/imports.py), so a sync never wipes
+an import and an import never hides the pass. Nothing here touches points, tiers, opt-outs or consents: those
+are the provider's and the member's. Which column becomes what: jobs/intake/mapping.py; boarding records:
+jobs/intake/flights.py; the way back: jobs/intake/undo.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from jobs.intake import flights
-from jobs.intake.files import Progress, all_rows, pick_id_column, stage, texts
+from jobs.intake.files import all_rows, stage, texts
+from jobs.intake.mapping import Columns, map_columns
 from jobs.intake.rows import Row, Table, open_table
-from jobs.intake.staging import Reject, Staged, Staging, staging, write_rejects
-from store import audit
-from store.database import Database
+from jobs.intake.staging import Reject, Staging, staging, uncollected, write_rejects
+from store import audit, catalogue, imports, keys, suppressions
+from store.database import Database, lock
 from store.errors import UsageError
-from store.fields import BUILT_IN
+from store.imports import Change, State
 from store.schema import members, programs
 from store.times import now
 
 SAMPLES = 5
-LONGEST_NAME = 64
-ALSO_BUILT_IN = {"optout", "tierid", "pointsbalance", "expirydate", "imported", "attributes"}
-"""Other spellings, in letters only, of what belongs to the provider or to us."""
 
 Attributes = dict[str, Any]
+Progress = Callable[[str, int, int], None]
+"""Told now and then what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(slots=True)
@@ -43,14 +44,18 @@ class ImportReport:
     changed    members of whose attributes at least one got another value
     unchanged  members who had all of it already
     rejected   rows that were not used; each stands in `rejects` with its line and reason
-    samples    up to five external ids of each of these words
+    mapping    what each column becomes
+    samples    up to five external ids of each of these words; of changed ones also what was there before
     notes      columns that were ignored and why, in words
+    import_id  by which it can be undone; None in a dry run
     """
 
     path: Path
     program_id: str
     dry_run: bool
+    mapping: dict[str, str]
     notes: list[str]
+    import_id: int | None = None
     rows: int = 0
     created: int = 0
     new: int = 0
@@ -64,12 +69,12 @@ class ImportReport:
         """How many rows were not used."""
         return len(self.rejects)
 
-    def count(self, word: str, external_id: str, gained: Attributes) -> None:
+    def count(self, word: str, external_id: str, given: Attributes, change: Change | None = None) -> None:
         """One more of `created`, `new`, `changed` or `unchanged`."""
         setattr(self, word, getattr(self, word) + 1)
         kept = self.samples.setdefault(word, [])
         if len(kept) < SAMPLES:
-            kept.append({"external_id": external_id, "attributes": gained})
+            kept.append({"external_id": external_id} | _sample(word, given, change))
 
     def counts(self) -> dict[str, int]:
         """The figures by name."""
@@ -83,6 +88,8 @@ class ImportReport:
             "file": str(self.path),
             "program": self.program_id,
             "dry_run": self.dry_run,
+            "import": self.import_id,
+            "mapping": self.mapping,
             **self.counts(),
             "samples": self.samples | ({"rejected": rejected} if rejected else {}),
             "notes": self.notes,
@@ -91,6 +98,38 @@ class ImportReport:
     def write_rejects(self, path: Path) -> None:
         """Write the rows that were not used, as CSV: line, id, reason."""
         write_rejects(self.path, self.rejects, path)
+
+
+class Reading(NamedTuple):
+    """How a file is read: its columns, whether its rows are boarding records, and what was remembered."""
+
+    columns: Columns
+    flight: bool
+    remembered: dict[str, str]
+
+
+def read_columns(
+    database: Database,
+    program_id: str,
+    table: Table,
+    *,
+    chosen: Mapping[str, str],
+    forget_mapping: bool = False,
+) -> Reading:
+    """What an import of this table would make of its columns. Raises UsageError as `map_columns` does."""
+    with database.read() as connection:
+        kind, message_field = _program(connection, program_id)
+        remembered = {} if forget_mapping else imports.remembered(connection, program_id)
+    columns = map_columns(
+        database,
+        program_id,
+        table,
+        flight=kind == "flight",
+        chosen=chosen,
+        remembered=remembered,
+        message_field=message_field,
+    )
+    return Reading(columns, kind == "flight", remembered)
 
 
 def import_members(
@@ -102,153 +141,136 @@ def import_members(
     home: Path,
     dry_run: bool,
     actor: str,
-    progress: Progress | None = None,
+    chosen: Mapping[str, str] | None = None,
+    forget_mapping: bool = False,
+    secret: keys.Secret = keys.none_here,
+    progress: Progress = lambda doing, done, total: None,
 ) -> ImportReport:
-    """Give members the attributes that a file holds for their external ids, all of it or nothing.
+    """Give members what a file holds for their external ids, all of it or nothing.
 
-    Values stay text; of JSON, numbers and booleans stay what they are. An empty cell says nothing; a JSON
-    null takes an imported attribute away. Unknown ids are rejected, except for the program `flights`, made
-    with its first import: there each row is a boarding record. Raises UsageError for a file that cannot be
-    read or of which no row can be used.
+    `chosen` says what columns become (jobs/intake/mapping.py); for the others it is what the program's last
+    files were read as, unless `forget_mapping`, or a guess. Values stay text; of JSON, numbers and booleans
+    stay what they are. An empty cell says nothing; a JSON null takes an imported attribute away. Unknown ids
+    are rejected, except for the program `flights`, made with its first import: there each row is a boarding
+    record. Raises UsageError for a file that cannot be read or of which no row can be used.
     """
     table = open_table(path)
-    kind = _kind(database, program_id)
-    column = "" if kind == "flight" else pick_id_column(database, program_id, table)
-    keep, notes = _columns(table, column, kind)
-    report = ImportReport(path, program_id, dry_run, [*table.notes, *notes])
-
-    def data(row: Row) -> str:
-        cells = {name: _plain(row.values[name]) for name in keep if name in row.values}
-        given = {name: value for name, value in cells.items() if value != ""}
-        return json.dumps({"attributes": given, "flight": row.values.get(flights.KEYS)})
-
-    with staging(home) as staged:
-        if kind == "flight":
+    reading = read_columns(database, program_id, table, chosen=chosen or {}, forget_mapping=forget_mapping)
+    columns, flight, remembered = reading
+    report = ImportReport(path, program_id, dry_run, columns.targets, [*table.notes, *columns.notes])
+    with uncollected(), staging(home) as staged:
+        if flight:
             rows: Iterator[Row] = map(flights.keyed, table.rows())
-            column = flights.ID
         else:
-            rows = all_rows(database, program_id, table, column)
-        report.rows = stage(staged, rows, column, report.rejects, progress, data)
+            rows = all_rows(database, program_id, table, columns.id_column)
+        report.rows = stage(
+            staged,
+            rows,
+            flights.ID if flight else columns.id_column,
+            report.rejects,
+            lambda count: progress("reading", min(count, table.length), table.length),
+            _data(columns),
+        )
         report.rejects.extend(staged.later_ones())
         with database.read() if dry_run else database.write() as connection:
-            if kind == "flight" and not dry_run:
-                flights.ensure_flights_program(connection, account)
-            _apply(connection, report, staged, kind)
+            if not dry_run:
+                lock(connection, f"imports:{program_id}")
+                if flight:
+                    suppressions.hold(connection)
+                    flights.ensure_flights_program(connection, account)
+                imports.remember(connection, program_id, remembered | columns.targets)
+                report.import_id = imports.begin(connection, program_id, path.name, columns.targets, actor)
+            _apply(connection, report, columns, staged, flight, progress, secret)
             if not report.rows:
                 raise UsageError(f"{path} has a header and no rows")
             if report.rejected == report.rows:
                 first = min(report.rejects)
                 raise UsageError(f"{path}: none of its rows can be used: line {first.line}: {first.reason}")
-            if not dry_run:
+            if report.import_id is not None:
+                imports.finish(connection, report.import_id, report.counts())
+                catalogue.refresh(connection, program_id)
                 _record(connection, report, actor)
     return report
 
 
-def _apply(connection: sa.Connection, report: ImportReport, staged: Staging, kind: str) -> None:
+def _program(connection: sa.Connection, program_id: str) -> tuple[str, str | None]:
+    """The program's kind, and the field that carries its messages."""
+    query = sa.select(programs.c.kind, programs.c.message_field).where(programs.c.id == program_id)
+    if (found := connection.execute(query).one_or_none()) is not None:
+        return found.kind, found.message_field
+    if program_id == flights.PROGRAM:
+        return "flight", None
+    raise UsageError(f"there is no program {program_id}: sync first")
+
+
+def _data(columns: Columns) -> Callable[[Row], str]:
+    """What waits of a row beside its id, as JSON."""
+    cells = columns.reader()
+    return lambda row: json.dumps([cells(row), row.values.get(flights.KEYS)])
+
+
+def _apply(
+    connection: sa.Connection,
+    report: ImportReport,
+    columns: Columns,
+    staged: Staging,
+    flight: bool,
+    progress: Progress,
+    secret: keys.Secret,
+) -> None:
+    targets = [columns.targets[column] for column in columns.kept]
+    total = report.rows - report.rejected
+    done = 0
     for chunk in staged.first_of_each():
-        known = _known(connection, report.program_id, chunk)
-        changes = []
-        strangers = []
-        for row in chunk:
-            holds = json.loads(row.data or "{}")
-            given: Attributes = holds["attributes"]
+        progress("comparing" if report.dry_run else "writing", done, total)
+        mine = members.c.program_id == report.program_id
+        named = members.c.external_id.in_(texts(connection, [row.id for row in chunk]))
+        known = imports.states(connection, sa.and_(mine, named))
+        changes: list[Change] = []
+        strangers: list[flights.Record] = []
+        # One document a chunk: a call of the parser for each row takes longer than the parsing.
+        waiting = json.loads(f"[{','.join(row.data or '' for row in chunk)}]")
+        for row, (cells, record) in zip(chunk, waiting, strict=True):
+            given = {target: cell for target, cell in zip(targets, cells, strict=True) if cell != ""}
             if (member := known.get(row.id)) is not None:
-                if (change := _change(member, given, row.id, report)) is not None:
+                if (change := _compare(report, row.id, member, given)) is not None:
                     changes.append(change)
-            elif kind == "flight":
-                strangers.append(flights.Record(row.id, holds["flight"], given))
+            elif flight:
+                strangers.append(flights.Record(row.id, record, given))
                 report.count("created", row.id, given)
             else:
                 report.rejects.append(Reject(row.line, row.id, "no member has this id"))
-        if report.dry_run:
-            continue
-        if changes:
-            connection.execute(_UPDATE, changes)
-        if strangers:
-            flights.create(connection, report.program_id, strangers)
+        if report.import_id is not None:
+            made = flights.create(connection, report.program_id, strangers, secret)
+            imports.write(connection, report.import_id, changes, made)
+        done += len(chunk)
+    progress("counting", total, total)
 
 
-_UPDATE = (
-    members.update()
-    .where(members.c.id == sa.bindparam("member"))
-    .values(imported=sa.bindparam("now_imported"), attributes=sa.bindparam("now_attributes"))
-)
-
-
-def _change(member: Any, given: Attributes, external_id: str, report: ImportReport) -> dict[str, Any] | None:
-    """The member's new attributes, or None if they are what they were."""
-    before: Attributes = member.imported
-    gained = {name: value for name, value in given.items() if not _same(before.get(name), value)}
-    if not gained:
+def _compare(report: ImportReport, external_id: str, member: State, given: Attributes) -> Change | None:
+    """Count a member's row; returns what has to be written, if anything."""
+    change = imports.changed(member, given)
+    if change is None:
         report.count("unchanged", external_id, {})
-        return None
-    report.count("new" if before.keys().isdisjoint(gained) else "changed", external_id, gained)
-    imported = {name: value for name, value in (before | given).items() if value is not None}
-    # What the pass itself says is what is there and was not imported; it stays on top.
-    there: Attributes = member.attributes
-    own = {name: value for name, value in there.items() if not _same(before.get(name, _ABSENT), value)}
-    return {"member": member.id, "now_imported": imported, "now_attributes": imported | own}
+    else:
+        word = "changed" if _had(change) else "new"
+        report.count(word, external_id, given, change)
+    return change
 
 
-_ABSENT = object()
+def _had(change: Change) -> Attributes:
+    """The values that a change replaces."""
+    replaced = {name: was for name, (was, _) in change.before.get("columns", {}).items() if was is not None}
+    imported: Attributes = change.before.get("imported", {})
+    return imported | replaced
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON, where 1 is not true."""
-    return type(one) is type(other) and bool(one == other)
-
-
-def _known(connection: sa.Connection, program_id: str, chunk: list[Staged]) -> dict[str, Any]:
-    wanted = texts(connection, [row.id for row in chunk])
-    query = sa.select(members.c.external_id, members.c.id, members.c.imported, members.c.attributes)
-    query = query.where(members.c.program_id == program_id, members.c.external_id.in_(wanted))
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=members)  # a sync may be writing the same members
-    return {row.external_id: row for row in connection.execute(query)}
-
-
-def _kind(database: Database, program_id: str) -> str:
-    if program_id == flights.PROGRAM:
-        return "flight"
-    with database.read() as connection:
-        kind = connection.execute(sa.select(programs.c.kind).where(programs.c.id == program_id)).scalar()
-    if kind is None:
-        raise UsageError(f"there is no program {program_id}: sync first")
-    return str(kind)
-
-
-def _columns(table: Table, id_column: str, kind: str) -> tuple[list[str], list[str]]:
-    """The columns that become attributes; and in words which are ignored."""
-    keep, ignored, misnamed = [], [], []
-    for name in table.columns:
-        spelled = flights.letters(name)
-        if name == id_column or (kind == "flight" and spelled in flights.PASSENGER):
-            continue
-        if spelled in _PROVIDERS:
-            ignored.append(name)
-        elif not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or '"' in name:
-            misnamed.append("".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME]) or "(empty)")
-        else:
-            keep.append(name)
-    notes = []
-    if ignored:
-        notes.append(f"ignored, because the provider decides on them: {', '.join(ignored)}")
-    if misnamed:
-        limits = f"1 to {LONGEST_NAME} printable characters without double quotes"
-        notes.append(f"ignored, because an attribute's name has {limits}: {', '.join(misnamed[:SAMPLES])}")
-    return keep, notes
-
-
-_PROVIDERS = {flights.letters(name) for name in BUILT_IN} | ALSO_BUILT_IN
-
-
-def _plain(value: Any) -> Any:
-    """Texts without the blanks around them, numbers and booleans as they are, lists as their JSON."""
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+def _sample(word: str, given: Attributes, change: Change | None) -> dict[str, Any]:
+    if change is None:
+        return {"attributes": given}
+    touched = [*change.before.get("keys", ()), *change.before.get("columns", ())]
+    gained = {"attributes": {name: given[name] for name in touched}}
+    return gained | ({"before": _had(change)} if word == "changed" else {})
 
 
 def _record(connection: sa.Connection, report: ImportReport, actor: str) -> None:
@@ -257,9 +279,9 @@ def _record(connection: sa.Connection, report: ImportReport, actor: str) -> None
         actor=actor,
         act="members.import",
         subject=report.program_id,
-        details={"file": report.path.name, **report.counts()},
+        details={"import": report.import_id, "file": report.path.name, **report.counts()},
         at=now(),
     )
 
 
-__all__ = ["ImportReport", "import_members"]
+__all__ = ["ImportReport", "Reading", "import_members", "read_columns"]

@@ -55,6 +55,7 @@ class Table:
     """A file that was understood; `rows` can be asked for again and again.
 
     header  the line of column names where the file has one (it may be a row after all: see match_ids)
+    length  its lines, or the items of a JSON list: no fewer than its rows
     """
 
     path: Path
@@ -63,6 +64,7 @@ class Table:
     columns: tuple[str, ...]
     notes: tuple[str, ...]
     header: Row | None
+    length: int
     rows: Callable[[], Iterator[Row]]
 
 
@@ -73,10 +75,10 @@ def open_table(path: Path) -> Table:
         raise UsageError(f"{path} is empty")
     kind = path.suffix.lower()
     if kind in (".ndjson", ".jsonl") or (kind not in (".csv", ".tsv") and _is_lines_of_json(text)):
-        return _json_table(path, "NDJSON", encoding, lambda: _json_lines(text))
+        return _json_table(path, "NDJSON", encoding, text.count("\n") + 1, lambda: _json_lines(text))
     if kind == ".json" or (kind not in (".csv", ".tsv") and text.lstrip()[0] in "[{"):
         items = _json_items(path, text)
-        return _json_table(path, "JSON", encoding, lambda: _json_rows(items))
+        return _json_table(path, "JSON", encoding, len(items), lambda: _json_rows(items))
     return _delimited(path, text, encoding)
 
 
@@ -144,10 +146,10 @@ def _delimited(path: Path, text: str, encoding: str) -> Table:
         delimiter, skipped = declared.group(1), 1
         body = body.split("\n", 1)[1] if "\n" in body else ""
     read = _reader(body, delimiter or _delimiter_of(body), skipped)
-    header = next((row for row in read() if row.values), None)
+    header = next(read(), None)
     if header is None:
         raise UsageError(f"{path} is empty")
-    if problem := header.problem or _text_problem(header.values):
+    if problem := header.problem or _text_problem({str(n): cell for n, cell in enumerate(header.fields)}):
         raise UsageError(f"{path}, line {header.line}: {problem}")
     names, notes = _name_columns(path, header)
     return Table(
@@ -158,8 +160,9 @@ def _delimited(path: Path, text: str, encoding: str) -> Table:
         tuple(notes),
         Row(
             header.line,
-            {name: value for name, value in zip(names, header.values.values(), strict=True) if name},
+            {name: value for name, value in zip(names, header.fields, strict=True) if name},
         ),
+        body.count("\n") + 1,
         lambda: _named(read(), names, header.line),
     )
 
@@ -171,8 +174,16 @@ def _delimiter_of(body: str) -> str:
     return max(DELIMITERS, key=bare.count)
 
 
-def _reader(body: str, delimiter: str, skipped: int) -> Callable[[], Iterator[Row]]:
-    def read() -> Iterator[Row]:
+class _Line(NamedTuple):
+    """A row of a delimited file before its fields have names."""
+
+    line: int
+    fields: list[str]
+    problem: str = ""
+
+
+def _reader(body: str, delimiter: str, skipped: int) -> Callable[[], Iterator[_Line]]:
+    def read() -> Iterator[_Line]:
         # strict: a stray quote is a problem of its line, rather than a value that nobody wrote
         reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
         while True:
@@ -182,10 +193,10 @@ def _reader(body: str, delimiter: str, skipped: int) -> Callable[[], Iterator[Ro
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(line, {"": ""}, _explain(error, line, reader.line_num + skipped))
+                yield _Line(line, [""], _explain(error, line, reader.line_num + skipped))
                 continue
-            if any(field.strip() for field in fields):
-                yield Row(line, {str(number): field for number, field in enumerate(fields)})
+            if "".join(fields).strip():
+                yield _Line(line, fields)
 
     return read
 
@@ -198,11 +209,11 @@ def _explain(error: csv.Error, first: int, last: int) -> str:
     return "a quote is not where quotes belong"
 
 
-def _name_columns(path: Path, header: Row) -> tuple[list[str | None], list[str]]:
+def _name_columns(path: Path, header: _Line) -> tuple[list[str | None], list[str]]:
     """A name for each column; None for one whose name an earlier column has."""
     names: list[str | None] = []
     notes = []
-    for number, cell in enumerate(header.values.values(), 1):
+    for number, cell in enumerate(header.fields, 1):
         name = " ".join(cell.split()) or f"column {number}"
         if name in names:
             notes.append(f"line {header.line}: the column {_cut(name)} is there twice: the first is used")
@@ -214,25 +225,26 @@ def _name_columns(path: Path, header: Row) -> tuple[list[str | None], list[str]]
     return names, notes
 
 
-def _named(rows: Iterator[Row], names: list[str | None], header_line: int) -> Iterator[Row]:
+def _named(lines: Iterator[_Line], names: list[str | None], header_line: int) -> Iterator[Row]:
     width = len(names)
-    for row in rows:
-        if row.line <= header_line:
+    for line, fields, problem in lines:
+        if line <= header_line:
             continue
-        fields = list(row.values.values())
-        if row.problem:
-            yield Row(row.line, {}, row.problem)
+        if problem:
+            yield Row(line, {}, problem)
             continue
         while len(fields) > width and not fields[-1].strip():
             fields.pop()
         values = {name: field for name, field in zip(names, fields, strict=False) if name is not None}
         if len(fields) != width:
-            yield Row(row.line, values, f"{len(fields)} fields where the header has {width}")
+            yield Row(line, values, f"{len(fields)} fields where the header has {width}")
         else:
-            yield Row(row.line, values, _text_problem(values))
+            yield Row(line, values, _text_problem(values))
 
 
-def _json_table(path: Path, kind: str, encoding: str, rows: Callable[[], Iterator[Row]]) -> Table:
+def _json_table(
+    path: Path, kind: str, encoding: str, length: int, rows: Callable[[], Iterator[Row]]
+) -> Table:
     columns: dict[str, None] = {}
     for number, row in enumerate(rows()):
         columns.update(dict.fromkeys(row.values))
@@ -240,7 +252,7 @@ def _json_table(path: Path, kind: str, encoding: str, rows: Callable[[], Iterato
             break
     if len(columns) > MOST_COLUMNS:
         raise UsageError(f"{path}: its objects have more than {MOST_COLUMNS} different keys")
-    return Table(path, kind, encoding, tuple(columns), (), None, rows)
+    return Table(path, kind, encoding, tuple(columns), (), None, length, rows)
 
 
 def _is_lines_of_json(text: str) -> bool:
@@ -314,6 +326,13 @@ def _flatten(prefix: str, item: dict[str, Any], values: dict[str, Any], depth: i
 
 
 def _text_problem(values: dict[str, Any]) -> str:
+    try:
+        whole = "".join(values.values())
+    except TypeError:
+        pass  # not all of them are texts
+    else:
+        if len(whole) <= LARGEST_FIELD and not UNKEPT.search(whole):
+            return ""
     for name, value in values.items():
         if isinstance(value, str):
             if len(value) > LARGEST_FIELD:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import shutil
 import tempfile
@@ -81,6 +82,18 @@ def staging(home: Path) -> Iterator[Staging]:
             database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No look for cycles meanwhile: rows make none, and the looking takes longer than the work on them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def check_rejects(source: Path, path: Path) -> None:

@@ -112,6 +112,40 @@ def test_import_of_members(passbell: Passbell, tmp_path: Path) -> None:
     assert "nobody" in rejects.read_text()
 
 
+def test_an_import_is_mapped_listed_and_undone(passbell: Passbell, tmp_path: Path) -> None:
+    (external_id,) = some_ids(passbell, 1)
+    file = tmp_path / "in.csv"
+    file.write_text(f"id,Postal code\n{external_id},01234\n")
+    done = passbell("members", "import", LINDEN, file, "--map", "Postal code=plz", "--json").json
+    assert done["mapping"] == {"id": "external_id", "Postal code": "plz"}
+    assert passbell("members", "import", LINDEN, file, "--map", "nothing").code == 2
+    shown = passbell("members", "import", LINDEN, file, "--dry-run").out
+    assert "plz" in shown
+    assert "plz" in {one["name"] for one in passbell("programs", "fields", LINDEN, "--json").lines}
+    assert "plz" in passbell("programs", "fields", LINDEN).out
+    (listed,) = passbell("members", "imports", LINDEN, "--json").lines
+    assert (listed["id"], listed["new"], listed["undone_at"]) == (done["import"], 1, None)
+    assert "in.csv" in passbell("members", "imports", LINDEN).out
+    assert passbell("members", "undo", done["import"], "--json").json["restored"] == 1
+    assert passbell("members", "undo", done["import"]).code == 3
+    told = passbell("members", "show", LINDEN, external_id, "--json").json
+    assert "plz" not in told["attributes"]
+
+
+def test_an_audience_is_explained(passbell: Passbell) -> None:
+    expression = "points > 100 AND messages_30d = 0"
+    assert passbell("audiences", "save", LINDEN, "rich", "--where", expression).code == 0
+    told = passbell("audiences", "explain", LINDEN, "rich", "--json").json
+    assert told == passbell("audiences", "explain", LINDEN, "--where", expression, "--json").json
+    assert told["expression"] == expression
+    assert told["words"].startswith("members where\n  points is more than 100")
+    assert [part["text"] for part in told["clauses"]] == ["points > 100", "messages_30d = 0"]
+    assert told["clauses"][0]["members"] == told["count"]
+    assert "and messages_30d is 0" in passbell("audiences", "explain", LINDEN, "rich").out
+    assert passbell("audiences", "explain", LINDEN, "--where", "teir = 'x'").code == 2
+    assert passbell("audiences", "explain", LINDEN).code == 2
+
+
 def test_audiences(passbell: Passbell, tmp_path: Path) -> None:
     ids = some_ids(passbell, 2)
     file = tmp_path / "ids.csv"
@@ -127,6 +161,40 @@ def test_audiences(passbell: Passbell, tmp_path: Path) -> None:
     assert planned["counts"]["planned"] == 2
     assert passbell("audiences", "delete", LINDEN, "rich").code == 0
     assert "rich" not in passbell("audiences", "list").out
+    used = passbell("audiences", "show", LINDEN, "invited", "--json").json["used_by"]
+    assert used == {"blasts": [{"id": planned["id"], "name": planned["name"]}], "audiences": []}
+
+
+def test_audiences_are_combined_described_and_followed(passbell: Passbell) -> None:
+    local = passbell("audiences", "save", LINDEN, "x", "--preset", "local").err
+    assert "the preset local needs a value for zip" in local
+    about = ("--description", "spenders [/x]")
+    rich = passbell("audiences", "save", LINDEN, "rich", "--preset", "whale", *about, "--json").json
+    assert (rich["expression"], rich["description"]) == ("points_balance > 500", "spenders [/x]")
+    assert passbell("audiences", "save", LINDEN, "everybody", "--all").code == 0
+    sets = ("--union", "everybody", "--minus", "rich")
+    others = passbell("audiences", "combine", LINDEN, "others", *sets, "--json").json
+    assert others["expression"] == "in_audience('everybody') AND NOT in_audience('rich')"
+    shown = passbell("audiences", "show", LINDEN, "everybody", "--json").json
+    assert rich["count"] + others["count"] == shown["count"] == shown["sizes"][0]["members"]
+    assert shown["used_by"] == {"blasts": [], "audiences": ["others"]}
+    kept = passbell("audiences", "delete", LINDEN, "rich")
+    assert (kept.code, "named by others" in kept.err) == (3, True)
+    for part in ("spenders [/x]", f"{rich['count']} on ", "used by: the audience others"):
+        assert part in passbell("audiences", "show", LINDEN, "rich").out
+    assert [one["sizes"][0]["members"] for one in passbell("audiences", "list", "--json").lines] == [
+        shown["count"],
+        others["count"],
+        rich["count"],
+    ]
+    assert "spenders [/x]" in passbell("audiences", "list").out
+    presets = {one["name"]: one for one in passbell("audiences", "presets", LINDEN, "--json").lines}
+    assert presets["whale"]["count"] == rich["count"]
+    assert (presets["local"]["count"], presets["local"]["value_for"]) == (None, "zip")
+    assert "thank them" in passbell("audiences", "presets", LINDEN).out
+    planned = passbell(*PLAN, "--preset", "whale", "--text", "Hello", "--json").json
+    assert planned["counts"]["planned"] == rich["count"]
+    assert passbell(*PLAN, "--preset", "whale", "--all", "--text", "Hello").code == 2
 
 
 def test_a_plan_for_programs(passbell: Passbell) -> None:

@@ -81,8 +81,11 @@ def test_values_stay_text_and_the_pass_stays_on_top(database: Database, tmp_path
         (5, "no member has this id"),
         (6, "the same id as in line 4"),
     ]
-    assert report.samples["changed"] == [{"external_id": "2", "attributes": {"zip": "90210"}}]
-    assert acts(database) == [("ann", "members.import", "P1", {"file": "in.csv", **report.counts()})]
+    assert report.samples["changed"] == [
+        {"external_id": "2", "attributes": {"zip": "90210"}, "before": {"zip": "00001"}}
+    ]
+    told = {"import": report.import_id, "file": "in.csv", **report.counts()}
+    assert acts(database) == [("ann", "members.import", "P1", told)]
 
 
 def test_json_keeps_numbers_and_booleans_and_null_takes_away(database: Database, tmp_path: Path) -> None:
@@ -118,7 +121,8 @@ def test_a_dry_run_tells_and_changes_nothing(database: Database, tmp_path: Path)
     assert stored(database) == before
     assert acts(database) == []
     wet = bring(database, tmp_path, content)
-    assert dry.as_json() | {"dry_run": False} == wet.as_json()
+    assert wet.import_id is not None
+    assert dry.as_json() | {"dry_run": False, "import": wet.import_id} == wet.as_json()
 
 
 def test_what_the_provider_decides_is_left_alone(database: Database, tmp_path: Path) -> None:
