@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from typing import Any, TypeAlias
@@ -28,8 +29,17 @@ ARGUMENTS: dict[str, set[str]] = {
     "Identifier": {"this", "quoted"},
     "Literal": {"this", "is_string"},
     "Interval": {"this", "unit"},
+    "Anonymous": {"this", "expressions"},
 }
 """Every kind of node that may occur, and what it may carry. All else is refused unread."""
+
+FUNCTIONS = {
+    "received": "received('blast name')",
+    "in_audience": "in_audience('name')",
+    "birthday_today": "birthday_today()",
+    "days_since": "days_since(field)",
+}
+"""The functions that there are, beside NOW(), and how each is written."""
 
 
 def parse(expression: str) -> Node:
@@ -90,12 +100,21 @@ def names_in(expression: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def functions_in(expression: str) -> set[str]:
+    """The names, in small letters, of what an expression calls, whether there is such a function or not."""
+    if "(" not in expression:
+        return set()
+    from sqlglot import exp
+
+    return {call.name.lower() for call in parse(expression).find_all(exp.Anonymous)}
+
+
 def admit(text: str, node: Node) -> str:
     """The node's kind, if it may occur with what it carries. Raises UsageError for any other."""
     name = type(node).__name__
     allowed = ARGUMENTS.get(name)
     if allowed is None:
-        raise refusal(f"{_describe(node)} cannot be used here", text, node)
+        raise refusal(_unwanted(node, text), text, node)
     carried = {key for key, value in node.args.items() if value not in (None, False, [])}
     if carried - allowed:
         raise refusal("this form cannot be used here", text, node)
@@ -124,9 +143,24 @@ def _spans(node: Any) -> list[tuple[int, int]]:
     return [(part.meta["start"], part.meta["end"]) for part in parts if "start" in part.meta]
 
 
+def no_function(name: str) -> str:
+    """The sentence that there is no such function, with the one that may be meant."""
+    near = difflib.get_close_matches(name.lower(), FUNCTIONS, n=1, cutoff=0.6)
+    hint = f"did you mean {FUNCTIONS[near[0]]}?" if near else f"there are {', '.join(FUNCTIONS.values())}"
+    return f"there is no function {short(name)}; {hint}"
+
+
+def _unwanted(node: Any, text: str) -> str:
+    """Why a node of a kind that may not occur is refused."""
+    called = text[node.meta["start"] : node.meta["end"] + 1] if "start" in node.meta else ""
+    if re.fullmatch(r"\w+", called) and text[node.meta["end"] + 1 :].lstrip().startswith("("):
+        return no_function(called)
+    return f"{_describe(node)} cannot be used here"
+
+
 def _describe(node: Any) -> str:
     name = type(node).__name__
-    words = {"Subquery": "a sub-query", "Select": "a sub-query", "Anonymous": "a function", "Cast": "a cast"}
+    words = {"Subquery": "a sub-query", "Select": "a sub-query", "Cast": "a cast"}
     words |= {"Parameter": "a parameter", "Placeholder": "a parameter", "Escape": "ESCAPE", "Star": "*"}
     return words.get(name, f"{name.lower()} (a function or operator)")
 

@@ -11,6 +11,10 @@ selected on SQLite and Postgres:
 - `pass_status`, `installed_at` and `wallet` are true where any of the member's passes fits; `<>` and
   `NOT` where none does
 - moments are UTC: '2026-01-31' is its midnight; `NOW()` is the moment of asking
+- `days_since(field)` is the number of whole days since a moment or a date, and is missing where that is
+- `last_activity` and `last_message_at` are missing where nothing is known; `messages_30d` never is
+- `received('name')` and `in_audience('name')` are true or false for every member, so `NOT` gives all the
+  others; `birthday_today()` is neither for a member whose birthday is not known
 - an attribute is taken as what it is compared with: a number matches JSON numbers only, a text also
   matches whole numbers and booleans by their spelling, a boolean matches JSON booleans only
 """
@@ -18,43 +22,38 @@ selected on SQLite and Postgres:
 from __future__ import annotations
 
 import difflib
-import math
-import operator
-import string
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any
 
-import sqlalchemy as sa
-
 from store.errors import UsageError
-from store.fields import BUILT_IN, Column, Condition, Field, Kind, fields_of, find, is_missing, reach
-from store.parsing import Node, admit, names_in, parse, refusal, short
-from store.times import Moment
+from store.fields import BUILT_IN, Condition, Field, fields_of, find
+from store.meaning import Call, Group, Meaning, Not, Test, Verb, condition
+from store.parsing import FUNCTIONS, Node, admit, names_in, no_function, parse, refusal, short
+from store.values import KIND_WORDS, Values
 
-Value = str | float | bool | datetime | date
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "EQ": operator.eq,
-    "NEQ": operator.ne,
-    "LT": operator.lt,
-    "LTE": operator.le,
-    "GT": operator.gt,
-    "GTE": operator.ge,
-}
-MIRRORED = {"LT": "GT", "LTE": "GTE", "GT": "LT", "GTE": "LTE"}
-KIND_WORDS = {
-    "text": "a text",
-    "number": "a number",
-    "boolean": "TRUE or FALSE",
-    "moment": "a moment",
-    "date": "a date",
-}
-UNITS = {"WEEK": "weeks", "DAY": "days", "HOUR": "hours", "MINUTE": "minutes"}
+COMPARISONS: dict[str, Verb] = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
+MIRRORED: dict[Verb, Verb] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the functions of an expression refer to in its program.
+
+    today      the day it is there, for birthday_today(); None: in UTC
+    blasts     the ids of the blasts of each name, for received()
+    audiences  each saved audience's name, with what makes its condition when it is asked for
+    """
+
+    today: date | None = None
+    blasts: Mapping[str, Sequence[int]] = field(default_factory=lambda: MappingProxyType({}))
+    audiences: Mapping[str, Callable[[], Condition]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def compile_predicate(
-    expression: str, fields: Mapping[str, Field], *, dialect: str, now: datetime
+    expression: str, fields: Mapping[str, Field], *, dialect: str, now: datetime, known: Known | None = None
 ) -> Condition:
     """A condition on `members` that selects those the expression means.
 
@@ -62,35 +61,44 @@ def compile_predicate(
     caller adds the program's own condition. Raises UsageError: a sentence, the expression, and a caret
     under the place.
     """
+    return condition(read(expression, fields, now=now, known=known), dialect, now.astimezone(UTC))
+
+
+def read(
+    expression: str, fields: Mapping[str, Field], *, now: datetime, known: Known | None = None
+) -> Meaning:
+    """What the expression says, everything in it checked. Raises UsageError as `compile_predicate` does."""
     tree = parse(expression)
     try:
-        return _Walk(expression, fields, dialect, now.astimezone(UTC)).condition(tree)
+        values = Values(expression, now.astimezone(UTC))
+        return _Walk(expression, fields, values, known or Known()).meaning(tree)
     except RecursionError:
         raise UsageError("the expression is nested too deeply") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One expression on its way into a condition."""
+    """One expression on its way from a tree to its meaning."""
 
     text: str
     fields: Mapping[str, Field]
-    dialect: str
-    now: datetime
+    values: Values
+    known: Known
 
-    def condition(self, node: Node) -> Condition:
+    def meaning(self, node: Node) -> Meaning:
         name = self._admit(node)
         if name in ("And", "Or"):
-            join = sa.and_ if name == "And" else sa.or_
-            return join(self.condition(node.left), self.condition(node.right))
+            return self._group("and" if name == "And" else "or", node)
         if name == "Not":
-            return sa.not_(self.condition(node.this))
+            return Not(self.meaning(node.this))
         if name == "Paren":
-            return self.condition(node.this)
+            return self.meaning(node.this)
         if name == "Column":
             return self._bare(node)
+        if name == "Anonymous":
+            return self._call(node)
         if name in COMPARISONS:
-            return self._compare(node, name)
+            return self._compare(node, COMPARISONS[name])
         if name in ("In", "Between"):
             return self._one_of(node) if name == "In" else self._between(node)
         if name in ("Like", "ILike"):
@@ -99,42 +107,45 @@ class _Walk:
             return self._is(node)
         raise self._refuse(node, "this is no condition: compare a field with a value, such as points > 500")
 
-    def _compare(self, node: Node, name: str) -> Condition:
+    def _group(self, join: Any, node: Node) -> Group:
+        """Both sides, those of a side that joins in the same way taken in."""
+        parts: list[Meaning] = []
+        for side in (self.meaning(node.left), self.meaning(node.right)):
+            parts += side.parts if isinstance(side, Group) and side.join == join else (side,)
+        return Group(join, tuple(parts))
+
+    def _compare(self, node: Node, verb: Verb) -> Test:
         left, right = self._open(node.left), self._open(node.right)
-        if self._admit(left) != "Column":
-            left, right, name = right, left, MIRRORED.get(name, name)
-        if self._admit(left) != "Column":
+        if self._admit(left) not in ("Column", "Anonymous"):
+            left, right, verb = right, left, MIRRORED.get(verb, verb)
+        if self._admit(left) not in ("Column", "Anonymous"):
             raise self._refuse(node, "this compares no field")
         field = self._field(left)
-        kind, value = self._value(right, field)
-        if kind == "boolean" and name not in ("EQ", "NEQ"):
+        kind, value = self.values.of(right, field)
+        if kind == "boolean" and verb not in ("=", "<>"):
             raise self._refuse(node, "TRUE and FALSE know no order")
-        if name == "NEQ" and field.source == "pass":
-            return sa.not_(reach(field, self.dialect, kind, lambda column: column == _bind(value)))
-        compare = COMPARISONS[name]
-        return reach(field, self.dialect, kind, lambda column: compare(column, _bind(value)))
+        return Test(field, kind, verb, (value,))
 
-    def _one_of(self, node: Node) -> Condition:
+    def _one_of(self, node: Node) -> Test:
         field = self._field(self._open(node.this))
         if not node.expressions:
             raise self._refuse(node, "IN needs a list of values, such as IN ('gold', 'silver')")
-        pairs = [self._value(self._open(item), field) for item in node.expressions]
+        pairs = [self.values.of(self._open(item), field) for item in node.expressions]
         kind = pairs[0][0]
         for item, (other, _) in zip(node.expressions, pairs, strict=True):
             if other != kind:
                 raise self._refuse(item, "the values of one IN are all texts or all numbers")
-        values = [_bind(value) for _, value in pairs]
-        return reach(field, self.dialect, kind, lambda column: column.in_(values))
+        return Test(field, kind, "in", tuple(value for _, value in pairs))
 
-    def _between(self, node: Node) -> Condition:
+    def _between(self, node: Node) -> Test:
         field = self._field(self._open(node.this))
-        kind, low = self._value(self._open(node.args["low"]), field)
-        other, high = self._value(self._open(node.args["high"]), field)
+        kind, low = self.values.of(self._open(node.args["low"]), field)
+        other, high = self.values.of(self._open(node.args["high"]), field)
         if kind != other or kind == "boolean":
             raise self._refuse(node, "BETWEEN needs two values of one kind that have an order")
-        return reach(field, self.dialect, kind, lambda column: column.between(_bind(low), _bind(high)))
+        return Test(field, kind, "between", (low, high))
 
-    def _like(self, node: Node) -> Condition:
+    def _like(self, node: Node) -> Meaning:
         field = self._field(self._open(node.this))
         pattern = self._open(node.expression)
         if field.type not in ("text", "any"):
@@ -143,36 +154,66 @@ class _Walk:
             raise self._refuse(pattern, "LIKE needs a text in single quotes, such as 'An%'")
         if len(pattern.name) - len(pattern.name.rstrip("\\")) & 1:
             raise self._refuse(pattern, r"a pattern cannot end in a single \: write \\ for the sign itself")
-        found = reach(field, self.dialect, "text", lambda column: self._alike(column, pattern.name))
-        return sa.not_(found) if node.args.get("negate") else found
+        return _unless(node, Test(field, "text", "like", (pattern.name,)))
 
-    def _alike(self, column: Column, pattern: str) -> Condition:
-        # SQLite's LIKE folds A-Z and nothing else; lower() under Postgres's "C" does the same.
-        if self.dialect == "postgresql":
-            folded = pattern.translate(str.maketrans(string.ascii_uppercase, string.ascii_lowercase))
-            return sa.func.lower(column).like(sa.literal(folded, sa.Text), escape="\\")
-        return column.like(sa.literal(pattern, sa.Text), escape="\\")
-
-    def _is(self, node: Node) -> Condition:
-        field = self._field(self._open(node.this))
-        what = self._admit(node.expression)
+    def _is(self, node: Node) -> Meaning:
+        field, what = self._field(self._open(node.this)), self._admit(node.expression)
         if what == "Null":
-            found = is_missing(field, self.dialect)
-        elif what == "Boolean" and field.type in ("boolean", "any"):
-            truth = sa.true() if node.expression.this else sa.false()
-            found = reach(field, self.dialect, "boolean", lambda column: column.is_(truth))
-        else:
-            raise self._refuse(node, "IS asks for NULL, or for TRUE or FALSE of a field that can be that")
-        return sa.not_(found) if node.args.get("negate") else found
+            return _unless(node, Test(field, field.type, "missing"))
+        if what == "Boolean" and field.type in ("boolean", "any"):
+            return _unless(node, Test(field, "boolean", "is", (bool(node.expression.this),)))
+        raise self._refuse(node, "IS asks for NULL, or for TRUE or FALSE of a field that can be that")
 
-    def _bare(self, node: Node) -> Condition:
+    def _bare(self, node: Node) -> Test:
         field = self._field(node)
         if field.type not in ("boolean", "any"):
             raise self._refuse(node, f"{field.name} is {KIND_WORDS[field.type]}: compare it with a value")
-        return reach(field, self.dialect, "boolean", lambda column: column == sa.true())
+        return Test(field, "boolean", "=", (True,))
+
+    def _call(self, node: Node) -> Call:
+        """A function that is true or false by itself."""
+        function = self._function(node)
+        if function == "birthday_today":
+            if node.expressions:
+                raise self._refuse(node, "birthday_today() takes nothing between its brackets")
+            return Call(function, "", self.known.today or self.values.now.date())
+        if function == "days_since":
+            raise self._refuse(node, f"{FUNCTIONS[function]} is a number: compare it with a value")
+        given = self._argument(node, function)
+        if self._admit(given) != "Literal" or not given.is_string:
+            raise self._refuse(given, f"a name in single quotes belongs here: {FUNCTIONS[function]}")
+        if function == "received":
+            return Call(function, given.name, self._named(given, self.known.blasts, "blast"))
+        make = self._named(given, self.known.audiences, "audience")
+        try:
+            return Call(function, given.name, make())
+        except UsageError as error:
+            told = str(error).partition("\n")[0]
+            raise self._refuse(given, f"audience {short(given.name)} cannot be asked: {told}") from None
+
+    def _function(self, node: Node) -> str:
+        name = node.this if isinstance(node.this, str) else node.name
+        if not isinstance(node.this, str) or name.lower() not in FUNCTIONS:
+            raise self._refuse(node, no_function(name))
+        return name.lower()
+
+    def _argument(self, node: Node, function: str) -> Node:
+        if len(node.expressions) != 1:
+            raise self._refuse(node, f"one name belongs between the brackets: {FUNCTIONS[function]}")
+        return self._open(node.expressions[0])
+
+    def _named(self, node: Node, known: Mapping[str, Any], what: str) -> Any:
+        if node.name in known:
+            return known[node.name]
+        near = difflib.get_close_matches(node.name, list(known), n=1, cutoff=0.6)
+        hint = f"; did you mean '{short(near[0])}'?" if near else ""
+        raise self._refuse(node, f"there is no {what} '{short(node.name)}' in this program{hint}")
 
     def _field(self, node: Node) -> Field:
-        if self._admit(node) != "Column":
+        kind = self._admit(node)
+        if kind == "Anonymous":
+            return self._days_since(node)
+        if kind != "Column":
             raise self._refuse(node, "a field's name belongs here")
         self._admit(node.this)
         name = node.name
@@ -189,112 +230,26 @@ class _Walk:
                 return field
         elif field := find(self.fields, name):
             return field
+        if name.lower() in FUNCTIONS:
+            raise self._refuse(node, f"{name.lower()} is a function: write {FUNCTIONS[name.lower()]}")
         near = difflib.get_close_matches(name, list(self.fields), n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]}?" if near else f"; fields are {', '.join(list(BUILT_IN)[:12])} ..."
         raise self._refuse(node, f"there is no field {short(name)}{hint}")
 
-    def _value(self, node: Node, field: Field) -> tuple[Kind, Value]:
-        """The value as the field's kind; for a field of any kind, as its own."""
-        given = self._literal(node, field)
-        kind = _kind_of(given)
-        if field.type == "any" and kind in ("text", "number", "boolean"):
-            return kind, given
-        if field.type in ("moment", "date"):
-            return field.type, self._moment(node, field, given)
-        if kind != field.type:
-            mine, yours = KIND_WORDS.get(field.type, "an attribute"), KIND_WORDS[kind]
+    def _days_since(self, node: Node) -> Field:
+        function = self._function(node)
+        if function != "days_since":
             raise self._refuse(
-                node, f"cannot compare {mine} with {yours}: {field.name} is {mine}{_advice(field)}"
+                node, f"{FUNCTIONS[function]} is true or false by itself: write it alone, or NOT before it"
             )
-        return kind, given
-
-    def _moment(self, node: Node, field: Field, given: Value) -> Value:
-        example = "'2026-01-31'" + (" or '2026-01-31T18:00:00Z'" if field.type == "moment" else "")
-        wrong = f"{field.name} is {KIND_WORDS[field.type]}: write {example}"
-        if isinstance(given, str):
-            try:
-                day = len(given) == 10
-                given = date.fromisoformat(given) if day else datetime.fromisoformat(given)
-                if isinstance(given, datetime):
-                    given = (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
-            except (ValueError, OverflowError):
-                raise self._refuse(node, wrong) from None
-        if isinstance(given, datetime):
-            if field.type == "date":
-                raise self._refuse(node, f"{wrong}, or CURRENT_DATE")
-            return given
-        if isinstance(given, date):
-            return given if field.type == "date" else datetime(given.year, given.month, given.day, tzinfo=UTC)
-        raise self._refuse(node, wrong)
-
-    def _literal(self, node: Node, field: Field) -> Value:
-        name = self._admit(node)
-        if name == "Neg":
-            number = self._literal(self._open(node.this), field)
-            if isinstance(number, float):
-                return -number
-        elif name == "Literal":
-            return node.name if node.is_string else self._number(node)
-        elif name == "Boolean":
-            return bool(node.this)
-        elif name in ("Add", "Sub", "CurrentTimestamp", "CurrentDate"):
-            return self._time(node)
-        elif name == "Null":
-            raise self._refuse(node, f"nothing equals NULL: write {field.name} IS NULL")
-        elif name == "Column" and node.this.args.get("quoted"):
-            raise self._refuse(
-                node,
-                f"double quotes hold a field's name: write the text as '{short(node.name)}' in single quotes",
-            )
-        elif name == "Column":
-            raise self._refuse(node, "compare with a value, not with a field; a text stands in single quotes")
-        raise self._refuse(node, "a value belongs here: a number, a text in single quotes, TRUE or FALSE")
-
-    def _number(self, node: Node) -> float:
-        try:
-            number = float(node.name)
-        except ValueError:
-            raise self._refuse(node, "this is not a number") from None
-        if not math.isfinite(number) or "_" in node.name:
-            raise self._refuse(node, "this number cannot be used")
-        return number
-
-    def _time(self, node: Node) -> datetime | date:
-        """NOW() or CURRENT_DATE, and intervals added to or taken from it."""
-        name = self._admit(node)
-        if name == "CurrentTimestamp":
-            return self.now
-        if name == "CurrentDate":
-            return self.now.date()
-        if name == "Paren":
-            return self._time(node.this)
-        if name not in ("Add", "Sub"):
-            raise self._refuse(node, "only NOW() or CURRENT_DATE can have an INTERVAL added or taken away")
-        start, span = self._time(node.left), self._interval(node.right)
-        if not isinstance(start, datetime) and span % timedelta(days=1):
-            start = datetime(start.year, start.month, start.day, tzinfo=UTC)
-        try:
-            return start + span if name == "Add" else start - span
-        except OverflowError:
-            raise self._refuse(node, "this lies beyond the calendar") from None
-
-    def _interval(self, node: Node) -> timedelta:
-        wrong = "write INTERVAL '30 days'; weeks, days, hours and minutes are known"
-        if (
-            self._admit(node) != "Interval"
-            or self._admit(node.this) != "Literal"
-            or not node.args.get("unit")
-        ):
-            raise self._refuse(node, wrong)
-        self._admit(node.args["unit"])
-        unit, amount = node.args["unit"].name.upper().rstrip("S"), node.this.name.strip()
-        if unit in ("MONTH", "YEAR", "QUARTER"):
-            raise self._refuse(
-                node, f"a {unit.lower()} has no fixed length: write days, such as INTERVAL '30 days'"
-            )
-        if unit not in UNITS or not amount.isascii() or not amount.isdigit() or len(amount) > 6:
-            raise self._refuse(node, wrong)
-        return timedelta(**{UNITS[unit]: int(amount)})
+        given = self._argument(node, function)
+        if self._admit(given) != "Column":
+            raise self._refuse(given, "the name of a field that is a moment or a date belongs here")
+        of = self._field(given)
+        if of.type != "moment" and of.type != "date":
+            words = KIND_WORDS.get(of.type, "an attribute")
+            raise self._refuse(given, f"{of.name} is {words}: days_since() asks for a moment or a date")
+        return Field(f"days_since({of.name})", "number", of.source, of.column, of.type)
 
     def _open(self, node: Node) -> Node:
         """The node inside any brackets."""
@@ -309,29 +264,8 @@ class _Walk:
         return refusal(sentence, self.text, node)
 
 
-def _bind(value: Value) -> Column:
-    if isinstance(value, bool):
-        return sa.true() if value else sa.false()
-    if isinstance(value, datetime):
-        return sa.literal(value, Moment)
-    types: dict[type, Any] = {str: sa.Text, float: sa.Double, date: sa.Date}
-    return sa.literal(value, types[type(value)])
+def _unless(node: Node, test: Test) -> Meaning:
+    return Not(test) if node.args.get("negate") else test
 
 
-def _kind_of(value: Value) -> Kind:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, float):
-        return "number"
-    return "moment" if isinstance(value, datetime) else "date"
-
-
-def _advice(field: Field) -> str:
-    if field.type == "text":
-        return ", which stands in single quotes"
-    return {"number": ", without quotes", "boolean": ""}.get(field.type, ": texts, numbers, TRUE and FALSE")
-
-
-__all__ = ["BUILT_IN", "Field", "compile_predicate", "fields_of", "names_in"]
+__all__ = ["BUILT_IN", "Field", "Known", "compile_predicate", "fields_of", "names_in", "read"]

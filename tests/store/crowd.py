@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 
 from store.database import Database
 from store.migrations import migrate
-from store.schema import members, passes, programs
+from store.schema import blasts, deliveries, members, passes, programs
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NAMES = [
@@ -104,3 +106,139 @@ def _pass(dice: random.Random, number: int) -> dict[str, Any]:
         "wallets": dice.choice([[], ["apple"], ["google"], ["apple", "google"], ["other"]]),
         "installed_at": dice.choice([None, NOW - timedelta(days=3), NOW - timedelta(days=300)]),
     }
+
+
+def add_past(database: Database, seed: int = 2) -> None:
+    """Two blasts of one name and one of another to the crowd's passes, and texts that were put onto passes.
+
+    Accepted moments lie at the edges of the last 30 days; some of the members' updates are our own doing.
+    """
+    dice = random.Random(seed)
+    edges = [timedelta(days=30), timedelta(days=30, microseconds=1), timedelta(days=3), timedelta(days=90)]
+    blast: dict[str, Any] = {"account": "rehearsal", "program_id": "P1", "text": "x", "message_key": "offer"}
+    blast |= {"audience": "all", "state": "finished", "plan_hash": "h", "planned_at": NOW}
+    names = ["Two for one", "Two for one", "It's late"]
+    with database.write() as connection:
+        connection.execute(
+            blasts.insert(), [blast | {"id": place + 1, "name": name} for place, name in enumerate(names)]
+        )
+        held = connection.execute(sa.select(passes.c.id).order_by(passes.c.id)).scalars().all()
+        rows = [
+            {"blast_id": dice.choice([1, 2, 3]), "pass_id": id_, "verdict": "alert"}
+            | dice.choice(
+                [{"state": "accepted", "accepted_at": NOW - edge} for edge in edges]
+                + [{"state": state, "accepted_at": None} for state in ("failed", "skipped", "pending")]
+            )
+            for id_ in held
+            if dice.random() < 0.6
+        ]
+        connection.execute(deliveries.insert(), rows)
+        touched = connection.execute(
+            sa.select(passes.c.id, members.c.updated_at)
+            .join(members, members.c.id == passes.c.member_id)
+            .where(members.c.updated_at.is_not(None))
+            .order_by(passes.c.id)
+        ).all()
+        for id_, updated_at in touched:
+            if dice.random() < 0.5:
+                apart = dice.choice([-61, -60.999999, -1, 0.5, 600, 600.999999, 601, 7_000])
+                change = {"shown_text": "x", "shown_at": updated_at + timedelta(seconds=apart)}
+                connection.execute(passes.update().where(passes.c.id == id_).values(**change))
+
+
+ZIPS: list[Any] = [
+    "90210",
+    "90210",
+    "01234",
+    "10115",
+    "",
+    90210,
+    90210.5,
+    True,
+    None,
+    ["90210"],
+    {"zip": "90210"},
+]
+TIERS = ["gold", "silver", "bronze", None]
+COLUMNS = "id program_id external_id name tier_id points birthday status opted_out created_at updated_at"
+
+
+def many(count: int, seed: int = 3) -> Iterator[dict[str, Any]]:
+    """So many members, one at a time: values and moments are missing, zips are of every kind or missing."""
+    dice = random.Random(seed)
+    for number in range(1, count + 1):
+        updated = NOW - timedelta(seconds=dice.randrange(400 * 86_400))
+        attributes = {"city": "Berlin", "visits": dice.randrange(100), "likes": "espresso and a croissant"}
+        if dice.random() < 0.8:
+            attributes["zip"] = dice.choice(ZIPS)
+        yield {
+            "id": number,
+            "program_id": "P1",
+            "external_id": f"M{number:07}",
+            "name": f"{dice.choice(['Anna', 'Ben', 'Cleo'])} {dice.randrange(count)}",
+            "tier_id": dice.choice(TIERS),
+            "points": dice.choice([None, float(dice.randrange(1_000)), 500.0, 500.5]),
+            "birthday": date(1950, 1, 1) + timedelta(days=dice.randrange(20_000)),
+            "status": dice.choice(["ENROLLED", "ACTIVE"]),
+            "opted_out": dice.random() < 0.1,
+            "created_at": updated - timedelta(days=100),
+            "updated_at": updated if dice.random() < 0.9 else None,
+            "attributes": attributes,
+        }
+
+
+def fill_many(database: Database, rows: Iterable[dict[str, Any]]) -> None:
+    """Write members as `many` gives them as fast as a database takes them, each with an installed pass.
+
+    Every third was sent a message, within the last 60 days.
+    """
+    names = [*COLUMNS.split(), "attributes", "imported"]
+    own = ["id", "member_id", "program_id", "channel", "provider_id", "keys", "status", "wallets"]
+    own.append("installed_at")
+    sent = ["blast_id", "pass_id", "state", "verdict", "accepted_at"]
+    with database.write() as connection:
+        blast = {"id": 1, "account": "rehearsal", "program_id": "P1", "name": "Two for one", "text": "x"}
+        blast |= {"message_key": "offer", "audience": "all", "state": "finished", "plan_hash": "h"}
+        connection.execute(blasts.insert().values(**blast, planned_at=NOW))
+        tables: dict[str, tuple[list[str], list[tuple[Any, ...]]]] = {
+            "members": (names, []),
+            "passes": (own, []),
+            "deliveries": (sent, []),
+        }
+        for row in rows:
+            id_ = row["id"]
+            when = NOW - timedelta(days=id_ % 500, seconds=id_ % 7_919)
+            told = (id_, id_, "P1", "passkit", f"{id_:022}", "{}", "installed", '["apple"]', when)
+            tables["members"][1].append(
+                (*(row[name] for name in names[:-2]), json.dumps(row["attributes"]), "{}")
+            )
+            tables["passes"][1].append(told)
+            if id_ % 3 == 0:
+                at = NOW - timedelta(days=id_ % 60, seconds=id_ % 86_399)
+                tables["deliveries"][1].append((1, id_, "accepted", "alert", at))
+            if len(tables["members"][1]) >= BATCH:
+                _write(connection, tables)
+        _write(connection, tables)
+
+
+BATCH = 50_000
+
+
+def _write(connection: sa.Connection, tables: dict[str, tuple[list[str], list[tuple[Any, ...]]]]) -> None:
+    raw: Any = connection.connection.driver_connection
+    for table, (names, rows) in tables.items():
+        if connection.dialect.name == "postgresql":
+            with raw.cursor().copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            places = ", ".join("?" * len(names))
+            spelled = [tuple(map(_as_sqlite, row)) for row in rows]
+            raw.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", spelled)
+        rows.clear()
+
+
+def _as_sqlite(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.isoformat() if isinstance(value, date) else value
