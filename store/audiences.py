@@ -8,26 +8,43 @@ on `members` that the caller joins with the program's own.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from store.errors import UsageError
+from store import outline, past
+from store.errors import Refused, UsageError
 from store.fields import Condition
-from store.predicates import compile_predicate, fields_of, names_in
+from store.ledger import Blast
+from store.meaning import Meaning
+from store.meaning import condition as meaning_condition
+from store.parsing import functions_in
+from store.predicates import BUILT_IN, Field, Known, fields_of, names_in
+from store.predicates import read as read_predicate
 from store.programs import INACTIVE
-from store.schema import audience_members, audiences, members
+from store.schema import audience_members, audience_sizes, audiences, blasts, deliveries, members, passes
+from store.times import Moment, rfc3339
 from store.times import now as clock
-from store.times import rfc3339
 
 Kind = Literal["all", "where", "file"]
 
 LONGEST_NAME = 80
+LONGEST_DESCRIPTION = 400
+SIZE_EVERY = timedelta(hours=1)
+"""A size is noted when somebody asks, but not more often than this."""
+SIZES = 30
+FIRST_NAMES = 10_000
+"""Members that are looked at in the order of their names before all who are meant are put in order."""
+DEEPEST = 5
+"""Audiences that may lead to each other by in_audience(), one inside the other."""
+MOST_ASKED = 40
+"""Audiences that one question may ask in all: each comes with its whole expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,7 @@ class Audience:
     kind: Kind
     expression: str | None
     created_at: datetime
+    description: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The audience as the commands print it."""
@@ -60,8 +78,29 @@ class Audience:
             "program": self.program_id,
             "kind": self.kind,
             "expression": self.expression,
+            "description": self.description,
             "created_at": rfc3339(self.created_at),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many members an audience had when somebody asked."""
+
+    at: datetime
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Where an audience is used.
+
+    blasts     ids and names of the blasts that were planned with it, the newest first
+    audiences  names of the program's audiences whose expression names it
+    """
+
+    blasts: list[tuple[int, str]]
+    audiences: list[str]
 
 
 def in_words(chosen: Audience | Selection) -> str:
@@ -71,20 +110,104 @@ def in_words(chosen: Audience | Selection) -> str:
     return f"{chosen.name} ({told})" if isinstance(chosen, Audience) else told
 
 
+def key(program_id: str, chosen: Audience | Selection) -> str:
+    """The same for the same choice, however it was written; kept with each plan, so that plans compare.
+
+    A long expression and a list of ids become their hash: an index takes no more than some 2,700 bytes.
+    """
+    if isinstance(chosen, Audience):
+        return f"saved:{chosen.id}"
+    if chosen.kind == "all":
+        return "all"
+    if chosen.kind == "where":
+        return f"where:{_hash(outline.canonical(chosen.expression or ''))}"
+    return f"file:{_hash(','.join(map(str, sorted(set(chosen.member_ids)))))}"
+
+
+def of_blast(connection: sa.Connection, blast: Blast) -> Audience | Selection:
+    """The choice that a blast was planned with. Raises UsageError where the audience was deleted since."""
+    kind, _, rest = (blast.audience_key or "").partition(":")
+    if kind == "saved":
+        return load(connection, int(rest))
+    if kind == "all":
+        return Selection("all")
+    if kind == "where":
+        return Selection("where", blast.audience.removeprefix("where "))
+    holders = sa.select(passes.c.member_id).join(deliveries, deliveries.c.pass_id == passes.c.id)
+    ids = connection.scalars(holders.where(deliveries.c.blast_id == blast.id).distinct())
+    return Selection("file", blast.audience.removeprefix("members in "), tuple(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trail:
+    """Audiences that lead to each other by in_audience(): those on the way here, and all that were asked."""
+
+    names: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+
+    def on(self, name: str) -> _Trail:
+        """The trail to one audience more. Raises UsageError where it leads back, or too far."""
+        if name in self.names:
+            raise UsageError(f"it leads back to itself, by way of {' and '.join(self.names)}")
+        if len(self.asked) >= MOST_ASKED or len(self.names) >= DEEPEST:
+            raise UsageError(
+                f"audiences lead to more than {MOST_ASKED} others, or over more than {DEEPEST} steps"
+            )
+        self.asked.append(name)
+        return _Trail((*self.names, name), self.asked)
+
+
 def condition(
-    connection: sa.Connection, program_id: str, chosen: Audience | Selection, now: datetime | None = None
+    connection: sa.Connection,
+    program_id: str,
+    chosen: Audience | Selection,
+    now: datetime | None = None,
+    *,
+    trail: _Trail | None = None,
 ) -> Condition:
-    """A condition on `members`. `now` is what NOW() stands for in a predicate: this moment, if not given."""
+    """A condition on `members`. `now` is what NOW() stands for in a predicate: this moment, if not given.
+
+    `trail` is only given from within: by which audiences it came here.
+    """
     if chosen.kind == "all":
         return members.c.status.not_in(INACTIVE)
     if chosen.kind == "where":
-        expression = chosen.expression or ""
-        fields = fields_of(connection, program_id, mentioned=names_in(expression))
-        return compile_predicate(expression, fields, dialect=connection.dialect.name, now=now or clock())
+        trail = trail or (_Trail().on(chosen.name) if isinstance(chosen, Audience) else None)
+        at = now or clock()
+        meaning = read(connection, program_id, chosen.expression or "", at, trail=trail)
+        return meaning_condition(meaning, connection.dialect.name, at)
     if isinstance(chosen, Audience):
         named = sa.select(audience_members.c.member_id).where(audience_members.c.audience_id == chosen.id)
         return members.c.id.in_(named)
     return members.c.id.in_(_listed(connection, chosen.member_ids))
+
+
+def read(
+    connection: sa.Connection, program_id: str, expression: str, now: datetime, *, trail: _Trail | None = None
+) -> Meaning:
+    """What an expression says in its program, whose fields, blasts and audiences it may name.
+
+    Raises UsageError with the place marked; `trail` as in `condition`.
+    """
+    called = functions_in(expression)
+    saved: dict[str, Callable[[], Condition]] = {}
+    if "in_audience" in called:
+        way = trail or _Trail()
+        for one in list_all(connection, program_id):
+            saved[one.name] = lambda one=one: condition(  # type: ignore[misc]
+                connection, program_id, one, now, trail=way.on(one.name)
+            )
+    known = Known(
+        today=past.today(connection, program_id, now) if "birthday_today" in called else None,
+        blasts=past.blast_ids(connection, program_id) if "received" in called else {},
+        audiences=saved,
+    )
+    names = names_in(expression)
+    # What is built in wins over attributes; without others their kinds need not be learned from members.
+    fields: Mapping[str, Field] = BUILT_IN
+    if any(name not in BUILT_IN for name in names):
+        fields = fields_of(connection, program_id, mentioned=names)
+    return read_predicate(expression, fields, now=now, known=known)
 
 
 def count(
@@ -104,10 +227,24 @@ def sample(
     limit: int = 10,
     now: datetime | None = None,
 ) -> list[int]:
-    """The ids of the first members that are meant, in order of their name."""
+    """The ids of the first members that are meant, in order of their name, then their external id.
+
+    Most often some are found among the first names. Where they are not, those who are meant are found first
+    and put in order then: few, as a rule, of whom the names' own order would meet one in many.
+    """
     wanted = condition(connection, program_id, chosen, now)
-    query = sa.select(members.c.id).where(members.c.program_id == program_id, wanted)
-    return list(connection.execute(query.order_by(members.c.name, members.c.id).limit(limit)).scalars())
+    mine = members.c.program_id == program_id
+    order = (members.c.name, members.c.external_id)
+    far = sa.select(*order).where(mine).order_by(*order).offset(FIRST_NAMES).limit(1)
+    if end := connection.execute(far).one_or_none():
+        near = sa.select(members.c.id).where(mine, wanted, sa.tuple_(*order) <= sa.tuple_(*end))
+        found = list(connection.execute(near.order_by(*order).limit(limit)).scalars())
+        if len(found) == limit:
+            return found
+    meant = sa.select(members.c.id).where(mine, wanted)
+    holders = members.alias()
+    query = sa.select(holders.c.id).where(holders.c.id.in_(meant))
+    return list(connection.scalars(query.order_by(holders.c.name, holders.c.external_id).limit(limit)))
 
 
 def save(
@@ -116,30 +253,42 @@ def save(
     name: str,
     chosen: Selection,
     *,
+    description: str | None = None,
     replace: bool = False,
     now: datetime | None = None,
 ) -> Audience:
-    """Keep a choice under a name. A name in use is refused unless `replace`; so is a wrong predicate."""
+    """Keep a choice under a name. A name in use is refused unless `replace`; so is a wrong predicate.
+
+    A replaced audience stays the same one, with its sizes, its uses and, where none is given, its
+    description.
+    """
     name = _check_name(name)
+    values: dict[str, Any] = {"kind": chosen.kind, "expression": chosen.expression}
+    if description is not None:
+        values["description"] = _check_description(description)
     condition(connection, program_id, chosen, now)
     taken = connection.execute(
         sa.select(audiences.c.id).where(audiences.c.program_id == program_id, audiences.c.name == name)
     ).scalar()
     if taken is not None and not replace:
         raise UsageError(f"there already is an audience {name}: choose another name, or replace it")
-    if taken is not None:
-        connection.execute(audiences.delete().where(audiences.c.id == taken))
-    values = {"program_id": program_id, "name": name, "kind": chosen.kind, "expression": chosen.expression}
-    row = connection.execute(
-        audiences.insert().values(**values, created_at=now or clock()).returning(*audiences.c)
-    ).one()
+    if taken is None:
+        values |= {"program_id": program_id, "name": name, "created_at": now or clock()}
+        write: Any = audiences.insert().values(values)
+    else:
+        connection.execute(audience_members.delete().where(audience_members.c.audience_id == taken))
+        write = audiences.update().where(audiences.c.id == taken).values(values)
+    saved = Audience(**connection.execute(write.returning(*audiences.c)).one()._mapping)
     if chosen.kind == "file":
         named = _listed(connection, chosen.member_ids)
-        keep = sa.select(sa.literal(row.id, sa.BigInteger), members.c.id).where(
+        keep = sa.select(sa.literal(saved.id, sa.BigInteger), members.c.id).where(
             members.c.program_id == program_id, members.c.id.in_(named)
         )
         connection.execute(audience_members.insert().from_select(["audience_id", "member_id"], keep))
-    return Audience(**row._mapping)
+    if taken is not None:
+        # Only now is it seen whether it names itself, by way of an audience that names it.
+        condition(connection, program_id, saved, now)
+    return saved
 
 
 def by_name(connection: sa.Connection, program_id: str, name: str) -> Audience:
@@ -170,9 +319,62 @@ def list_all(connection: sa.Connection, program_id: str | None = None) -> list[A
 
 
 def delete(connection: sa.Connection, program_id: str, name: str) -> None:
-    """Forget an audience. Blasts that were planned with it keep their members."""
+    """Forget an audience. Blasts that were planned with it keep their members.
+
+    Raises Refused while another audience's expression names it.
+    """
     audience = by_name(connection, program_id, name)
+    if naming := _naming(connection, audience):
+        raise Refused(
+            f"the audience {audience.name} is named by {' and '.join(naming)}: change or delete that first"
+        )
     connection.execute(audiences.delete().where(audiences.c.id == audience.id))
+
+
+def uses(connection: sa.Connection, audience: Audience) -> Uses:
+    """Where an audience is used."""
+    planned = sa.select(blasts.c.id, blasts.c.name).where(
+        blasts.c.program_id == audience.program_id,
+        blasts.c.audience_key == key(audience.program_id, audience),
+    )
+    found = connection.execute(planned.order_by(blasts.c.id.desc()))
+    return Uses([(row.id, row.name) for row in found], _naming(connection, audience))
+
+
+def note_size(connection: sa.Connection, audience_id: int, size: int, now: datetime | None = None) -> None:
+    """Keep how many members it has, unless that was noted within the last hour, or it was deleted."""
+    at = now or clock()
+    if is_size_due(sizes(connection, audience_id, most=1), at):
+        row = sa.select(audiences.c.id, sa.literal(at, Moment), sa.literal(size, sa.Integer))
+        connection.execute(
+            audience_sizes.insert().from_select(
+                ["audience_id", "at", "members"], row.where(audiences.c.id == audience_id)
+            )
+        )
+
+
+def is_size_due(known: Sequence[Size], now: datetime) -> bool:
+    """Whether the newest of the known sizes is so old that another is worth keeping."""
+    return not known or now - known[-1].at >= SIZE_EVERY
+
+
+def sizes(connection: sa.Connection, audience_id: int, *, most: int = SIZES) -> list[Size]:
+    """Its newest sizes, the oldest of them first."""
+    of = audience_sizes.c.audience_id == audience_id
+    query = sa.select(audience_sizes.c.at, audience_sizes.c.members).where(of)
+    found = connection.execute(query.order_by(audience_sizes.c.at.desc()).limit(most)).all()
+    return [Size(row.at, row.members) for row in reversed(found)]
+
+
+def _naming(connection: sa.Connection, audience: Audience) -> list[str]:
+    """The audiences whose expression names this one."""
+    return [
+        one.name
+        for one in list_all(connection, audience.program_id)
+        if one.kind == "where"
+        and one.id != audience.id
+        and audience.name in outline.audiences_named(one.expression or "")
+    ]
 
 
 def _listed(connection: sa.Connection, member_ids: Iterable[int]) -> sa.Select[Any]:
@@ -193,6 +395,19 @@ def _check_name(name: str) -> str:
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
         raise UsageError(f"an audience's name has 1 to {LONGEST_NAME} printable characters")
     return name
+
+
+def _check_description(description: str) -> str:
+    description = description.strip()
+    if len(description) > LONGEST_DESCRIPTION or not description.isprintable():
+        raise UsageError(
+            f"an audience's description has at most {LONGEST_DESCRIPTION} printable characters, on one line"
+        )
+    return description
+
+
+def _hash(words: str) -> str:
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def _shown(name: str) -> str:

@@ -20,7 +20,7 @@ from store.fields import BUILT_IN, MOST_ATTRIBUTES, Field, fields_of, find
 from store.schema import catalogue, members, passes
 from store.times import now
 
-LOOKED_AT = 50_000
+LOOKED_AT = 20_000
 """Members that are counted of a larger program, spread over it."""
 CHUNK = 5_000
 TOP = 10

@@ -1,4 +1,4 @@
-"""Who is meant: the options --audience, --all, --where and --file, of which exactly one is given."""
+"""Who is meant: the options --audience, --all, --where, --preset and --file, of which one is given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from console.cli.output import Progress, note
 from console.desk import Desk
 from console.words import figures
-from store import audiences
+from store import audiences, presets
 from store.audiences import Audience, Selection
 from store.errors import UsageError
 
@@ -25,6 +25,11 @@ def choice_options(*, saved: bool) -> Callable[[Any], Any]:
     options = [
         click.option("--all", "everybody", is_flag=True, help="All active members."),
         click.option("--where", metavar="EXPR", help='Members that fit, such as "points > 500".'),
+        click.option(
+            "--preset",
+            metavar="NAME",
+            help="slumber, whale, local=90210 ...: see `passbell audiences presets`.",
+        ),
         click.option(
             "--file",
             type=click.Path(path_type=Path),
@@ -75,11 +80,18 @@ def choose(
     audience: str | None = None,
     everybody: bool,
     where: str | None,
+    preset: str | None = None,
     file: Path | None,
     rejects: Path | None,
 ) -> Chosen:
     """Take the one choice that was given. Raises UsageError for none, several, or a wrong one."""
-    given = {"--audience": audience, "--all": everybody or None, "--where": where, "--file": file}
+    given = {
+        "--audience": audience,
+        "--all": everybody or None,
+        "--where": where,
+        "--preset": preset,
+        "--file": file,
+    }
     named = [option for option, value in given.items() if value is not None]
     if len(named) != 1:
         told = f"{' and '.join(named)} were" if named else "none was"
@@ -89,6 +101,8 @@ def choose(
     if audience is not None:
         with desk.database.read() as connection:
             return Chosen(audiences.by_name(connection, program_id, audience))
+    if preset is not None:
+        return Chosen(presets.chosen(preset))
     if file is not None:
         return _from_file(desk, program_id, file, rejects)
     return Chosen(Selection("where", where) if where is not None else Selection("all"))

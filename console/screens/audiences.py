@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.text import Text
 from textual import on, work
 from textual.containers import Vertical
 from textual.content import Content
@@ -13,23 +14,30 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.actions import bindings
+from console.audience_words import sizes_in_words, sparkline, uses_in_words
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.columns import MEMBER_COLUMNS
+from console.widgets.figures import fact_lines
 from console.widgets.members import MemberSource
 from console.widgets.table import Column, Row, VirtualTable
 from store import audiences, programs
-from store.audiences import Audience
+from store.audiences import Audience, Size
+from store.times import now
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 COLUMNS = (
-    Column("name", "AUDIENCE", 22),
-    Column("program", "PROGRAM", 20),
+    Column("name", "AUDIENCE", 20),
+    Column("program", "PROGRAM", 14),
+    Column("size", "SIZE", 9, align="right"),
+    Column("sizes", "SO FAR", 12, from_width=72),
     Column("who", "WHO"),
-    Column("created", "SAVED", 10, from_width=72),
+    Column("created", "SAVED", 10, from_width=96),
 )
+WIDTH = 60
+"""Cells of what is said of an audience, while its place is not laid out yet."""
 EMPTY = "No audiences yet. Press n to build one: everybody, a condition like points > 500, or a file of ids."
 
 
@@ -40,18 +48,20 @@ class AudienceSource:
         self._screen = screen
         self.found: dict[int, Audience] = {}
         self.programs: dict[str, str] = {}
+        self.sizes: dict[int, list[Size]] = {}
 
     async def count(self) -> int:
         """Read them all."""
         account = self._screen.app.desk.settings.account
 
-        def read(connection: sa.Connection) -> tuple[dict[str, str], list[Audience]]:
-            names = programs.names(connection, account)
-            return names, [one for one in audiences.list_all(connection) if one.program_id in names]
+        def read(connection: sa.Connection) -> None:
+            self.programs = programs.names(connection, account)
+            found = [one for one in audiences.list_all(connection) if one.program_id in self.programs]
+            self.found = {one.id: one for one in found}
+            self.sizes = {one.id: audiences.sizes(connection, one.id) for one in found}
 
-        self.programs, found = await self._screen.app.read(read)
-        self.found = {one.id: one for one in found}
-        return len(found)
+        await self._screen.app.read(read)
+        return len(self.found)
 
     async def page(self, offset: int, limit: int) -> list[Row]:
         """Those just read."""
@@ -60,7 +70,11 @@ class AudienceSource:
     def _row(self, one: Audience) -> Row:
         who = {"all": "all active members", "where": f"where {one.expression}"}
         told = who.get(one.kind, f"file {one.expression}")
-        return one.id, (one.name, self.programs[one.program_id], told, f"{one.created_at:%Y-%m-%d}")
+        sizes = self.sizes[one.id]
+        newest = f"{sizes[-1].members:,}" if sizes else Text("…", "$quiet")
+        saved_on = f"{one.created_at:%Y-%m-%d}"
+        name, program = one.name, self.programs[one.program_id]
+        return one.id, (name, program, newest, Text(sparkline(sizes), "$accent"), told, saved_on)
 
 
 class AudiencesScreen(ConsoleScreen):
@@ -82,6 +96,7 @@ class AudiencesScreen(ConsoleScreen):
         yield VirtualTable(COLUMNS, id="audiences", empty=EMPTY)
         with Vertical(id="meant"):
             yield Static(id="who", markup=False)
+            yield Static(id="uses", markup=False)
             yield VirtualTable(MEMBER_COLUMNS, id="members", empty="Nobody is in this audience now.")
 
     def on_mount(self) -> None:
@@ -101,15 +116,36 @@ class AudiencesScreen(ConsoleScreen):
     @on(VirtualTable.Counted, "#audiences")
     def _listed(self, event: VirtualTable.Counted) -> None:
         self.set_class(event.count == 0, "-none")
+        if self._shown is not None and self._source.found.get(self._shown.id) not in (None, self._shown):
+            self._show(self._source.found[self._shown.id])  # it was changed under the cursor
         self.refresh_bindings()
+        self._count_those_due()
+
+    @work(group="sizes", exclusive=True)
+    async def _count_those_due(self) -> None:
+        """Count, one after the other, those whose size was not noted for an hour."""
+        from jobs.audiences import count
+
+        source, database = self._source, self.app.desk.database
+        due = [one for id_, one in source.found.items() if audiences.is_size_due(source.sizes[id_], now())]
+        for one in due:
+            await self.app.act(partial(count, database, one.program_id, one))
+        if due:
+            self._audiences.refresh_rows()
+            if self._shown is not None:
+                self._read_uses(self._shown)
 
     @on(VirtualTable.Highlighted, "#audiences")
     def _highlighted(self, event: VirtualTable.Highlighted) -> None:
-        self._shown = self._source.found.get(event.key)
+        self._show(self._source.found.get(event.key))
+
+    def _show(self, shown: Audience | None) -> None:
+        self._shown = shown
         self.refresh_bindings()
-        if self._shown is not None:
+        if shown is not None:
             self.query_one("#who", Static).update("Counting …")
-            source = MemberSource(self.app, self._shown.program_id, self._shown)
+            self._read_uses(shown)
+            source = MemberSource(self.app, shown.program_id, shown)
             self.query_one("#members", VirtualTable).show(source)
 
     @on(VirtualTable.Counted, "#members")
@@ -120,6 +156,16 @@ class AudiencesScreen(ConsoleScreen):
                 (inert(shown.name, 60), "bold"), (f"  {event.count:,} members{kept}", "$quiet")
             )
             self.query_one("#who", Static).update(told)
+
+    @work(group="uses", exclusive=True)
+    async def _read_uses(self, shown: Audience) -> None:
+        uses, sizes = await self.app.read(
+            lambda connection: (audiences.uses(connection, shown), audiences.sizes(connection, shown.id))
+        )
+        facts = {"about": shown.description, "sizes": sizes_in_words(sizes) if sizes else ""}
+        facts["used by"] = uses_in_words(uses)
+        told = self.query_one("#uses", Static)
+        told.update(Content("\n").join(fact_lines(facts, max(told.size.width, WIDTH) - 2)))
 
     @on(VirtualTable.Selected, "#members")
     def _open_member(self, event: VirtualTable.Selected) -> None:
@@ -134,13 +180,20 @@ class AudiencesScreen(ConsoleScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without an audience there is only building one."""
-        return None if action in ("message", "delete") and self._shown is None else True
+        return None if action in ("message", "edit", "delete") and self._shown is None else True
 
     def action_build(self) -> None:
         """Build an audience."""
         from console.screens.build import BuildScreen
 
         self.app.push_screen(BuildScreen(self._shown.program_id if self._shown else None))
+
+    def action_edit(self) -> None:
+        """Change who is in it."""
+        from console.screens.build import BuildScreen
+
+        if (shown := self._shown) is not None:
+            self.app.push_screen(BuildScreen(shown.program_id, shown))
 
     @work
     async def action_message(self) -> None:
@@ -168,12 +221,12 @@ class AudiencesScreen(ConsoleScreen):
             danger=True,
         )
         if await self.app.push_screen_wait(question):
-            await self.app.act(partial(self._forget, audience))
-            self._shown = None
+            if await self.app.act(partial(self._forget, audience)) is not None:
+                self._shown = None
             self.look_again()
 
-    def _forget(self, audience: Audience) -> None:
+    def _forget(self, audience: Audience) -> Audience:
         from jobs.audiences import delete
 
         desk = self.app.desk
-        delete(desk.database, audience.program_id, audience.name, actor=desk.actor)
+        return delete(desk.database, audience.program_id, audience.name, actor=desk.actor)

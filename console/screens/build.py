@@ -1,8 +1,11 @@
-"""Build an audience: a program, who in it, who that is at this moment, and a name."""
+"""Build an audience: a program, who in it, who that is at this moment, and a name.
+
+A condition stands there twice, as text and as rows: either edits the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,22 +15,26 @@ from textual import on, work
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Label, Select, Static
+from textual.widgets import Input, Label, Select, Static, TextArea
 
 from console.actions import bindings
+from console.known import Known, read_known
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
+from console.widgets.clauses import NOTHING, Clauses
 from console.widgets.columns import MEMBER_COLUMNS
 from console.widgets.members import MemberSource
 from console.widgets.table import VirtualTable
-from store import audiences, programs
+from store import audiences, outline, programs
 from store.audiences import Audience, Selection
 from store.errors import PassbellError, UsageError
+from store.outline import Group, Row, TextOnly
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
     from jobs.intake.files import IdReport
+    from store.presets import Preset
 
 DEBOUNCE = 0.2
 """Seconds without a key press after which a condition is asked."""
@@ -37,16 +44,9 @@ WAYS = (
     ("those where …", "where"),
     ("those in a file", "file"),
 )
-ASKS = {
-    "where": "points > 500 AND tier = 'gold'",
-    "file": "path of a CSV or JSON file with a column of ids; Enter reads it",
-}
 HINTS = {
     "all": "Everybody whose membership has not ended.",
-    "where": (
-        "Fields: name, tier, points, birthday, status, created_at, pass_status, wallet … and the program's. "
-        "AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL, NOW() - INTERVAL '30 days'."
-    ),
+    "where": "Rows and text say the same: edit either. ctrl+t begins with a preset.",
     "file": "Any spelling of the id's column will do. Members are kept as the file names them.",
 }
 NOBODY = {
@@ -73,15 +73,22 @@ class BuildScreen(ConsoleScreen):
     CSS_PATH = "../styles/build.tcss"
     BINDINGS = bindings("build")
     AUTO_FOCUS = "#way"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (40, "-tall")]
     mode = "audiences"
 
-    def __init__(self, program_id: str | None = None) -> None:
+    def __init__(self, program_id: str | None = None, audience: Audience | None = None) -> None:
+        """A new audience, in the program if it is given; or one that is saved, to be changed."""
         super().__init__()
         self._program_id = program_id
+        self._audience = audience
         self._chosen: Selection | None = None
         self._answered: Fields | None = None
         """The fields that `_chosen`, or what is said to be wrong, is the answer to."""
         self._typing: Timer | None = None
+        self._known: Sequence[Known] = ()
+        self._count: int | None = None
+        """Members at the last count, of whatever was asked then."""
 
     def body(self) -> Iterable[Widget]:
         """The questions in the order they are answered, then who is meant."""
@@ -89,13 +96,22 @@ class BuildScreen(ConsoleScreen):
             with Horizontal(classes="line"):
                 yield Label("Program")
                 yield Select[str]([], id="program", compact=True, prompt="choose a program")
-            with Horizontal(classes="line"):
                 yield Label("Who")
                 yield Select(WAYS, id="way", compact=True, allow_blank=False, value="all")
             with Horizontal(classes="line", id="asks"):
-                yield Label("Where", id="asked")
-                yield Input(id="words", compact=True)
-            with Horizontal(classes="line"):
+                yield Label("File")
+                yield Input(
+                    id="path",
+                    compact=True,
+                    placeholder="path of a CSV or JSON file with a column of ids; Enter reads it",
+                )
+            with Horizontal(id="condition"):
+                yield Clauses(id="clauses")
+                with Vertical(id="written"):
+                    yield TextArea(id="words", compact=True, placeholder="points > 500 AND tier = 'gold'")
+                    yield Static(id="said", markup=False)
+            yield Static(HINTS["all"], id="hint", markup=False)
+            with Horizontal(classes="line", id="keep"):
                 yield Label("Name")
                 yield Input(
                     id="name",
@@ -103,13 +119,26 @@ class BuildScreen(ConsoleScreen):
                     max_length=audiences.LONGEST_NAME,
                     placeholder="a name to save it under",
                 )
-            yield Static(HINTS["all"], id="hint", markup=False)
+                yield Label("About")
+                yield Input(
+                    id="about",
+                    compact=True,
+                    max_length=audiences.LONGEST_DESCRIPTION,
+                    placeholder="what it is for",
+                )
         yield VirtualTable(MEMBER_COLUMNS, id="members", empty=NOBODY["all"])
 
     def on_mount(self) -> None:
-        """Read which programs there are."""
+        """Read which programs there are; show what is saved already."""
         super().on_mount()
-        self._say_way("all")
+        if (saved := self._audience) is not None:
+            with self.prevent(TextArea.Changed, Select.Changed):
+                self.query_one("#name", Input).value = saved.name
+                self.query_one("#about", Input).value = saved.description
+                self.query_one("#way", Select).value = saved.kind
+                if saved.kind == "where":
+                    self.query_one("#words", TextArea).text = saved.expression or ""
+        self._say_way(self._way)
         self._read_programs()
 
     @work
@@ -130,59 +159,86 @@ class BuildScreen(ConsoleScreen):
         return str(self.query_one("#way", Select).value)
 
     @property
+    def _clauses(self) -> Clauses:
+        return self.query_one("#clauses", Clauses)
+
+    @property
     def _fields(self) -> Fields:
         program, way = self.query_one("#program", Select), self._way
-        words = "" if way == "all" else self.query_one("#words", Input).value.strip()
-        return Fields(None if program.is_blank() else str(program.value), way, words)
+        words = {"file": self.query_one("#path", Input).value, "where": self.query_one(TextArea).text}
+        return Fields(None if program.is_blank() else str(program.value), way, words.get(way, "").strip())
 
     @on(Select.Changed, "#program")
     def _program_chosen(self) -> None:
         self._ask()
+        if (program_id := self._fields.program_id) is not None:
+            self._learn(program_id)
+
+    @work(group="learn", exclusive=True)
+    async def _learn(self, program_id: str) -> None:
+        """Find out which fields the program has, and what is in them."""
+        import asyncio
+
+        from store import catalogue
+
+        self._known = await self.app.read(lambda connection: read_known(connection, program_id))
+        self._clauses.know({one.spelled: one.kind for one in self._known})
+        counted = await asyncio.to_thread(catalogue.fresh, self.app.desk.database, program_id)
+        self._known = await self.app.read(lambda connection: read_known(connection, program_id, counted))
 
     @on(Select.Changed, "#way")
     def _way_chosen(self) -> None:
-        self.query_one("#words", Input).clear()
+        self.query_one("#path", Input).clear()
         self._say_way(self._way)
         self._ask()
 
     def _say_way(self, way: str) -> None:
-        self.query_one("#asks").display = way != "all"
-        self.query_one("#asked", Label).update({"where": "Where", "file": "File"}.get(way, ""))
-        self.query_one("#words", Input).placeholder = ASKS.get(way, "")
+        self.query_one("#asks").display = way == "file"
+        self.query_one("#condition").display = way == "where"
         self._hint()
 
-    @on(Input.Changed, "#words")
-    def _typed(self) -> None:
-        if self._way == "all":  # the field was cleared, and nobody is asked for words
-            return
-        self._forget()
-        if self._way == "where":
-            self._typing = self.set_timer(DEBOUNCE, self._ask)
-        else:
-            self._show_nobody(NOBODY[self._way])
+    @on(Input.Changed, "#path")
+    def _path_typed(self) -> None:
+        if self._way == "file":
+            self._forget()
+            self._show_nobody(NOBODY["file"])
 
-    @on(Input.Submitted, "#words")
-    def _entered(self) -> None:
+    @on(Input.Submitted, "#path")
+    def _path_entered(self) -> None:
         fields = self._fields
         if fields.way == "file" and fields.program_id is not None and fields.words:
             self._forget()
             self.query_one("#hint", Static).update("Reading the file …")
             self._read_file(fields, fields.program_id, Path(fields.words).expanduser())
-        elif fields.way == "where":
-            self.query_one("#name").focus()
+
+    @on(TextArea.Changed, "#words")
+    def _text_typed(self) -> None:
+        self._forget()
+        self._typing = self.set_timer(DEBOUNCE, self._ask)
 
     def _ask(self) -> None:
         """Find out who is meant."""
         self._forget()
         fields = self._fields
+        if fields.way == "where" and not fields.words:
+            self._show_rows(NOTHING)
         if fields.program_id is None or fields.way == "file" or (fields.way == "where" and not fields.words):
             self._show_nobody(NOBODY[fields.way])
             return
+        self._say_counting()
         chosen = Selection("all") if fields.way == "all" else Selection("where", fields.words)
         self._find_out(fields, fields.program_id, chosen)
 
-    @work(group="ask", exclusive=True)
+    @work(group="find", exclusive=True)
     async def _find_out(self, fields: Fields, program_id: str, chosen: Selection) -> None:
+        import asyncio
+
+        if chosen.kind == "where":
+            # Off the UI's thread: a long text takes the parser longer than a key press should.
+            rows = await asyncio.to_thread(outlined, fields.words)
+            if fields != self._fields:
+                return
+            self._show_rows(rows)
         await self._show(fields, program_id, chosen)
 
     async def _show(self, fields: Fields, program_id: str, chosen: Selection) -> bool:
@@ -198,9 +254,20 @@ class BuildScreen(ConsoleScreen):
         self._chosen, self._answered = chosen, fields
         self._hint()
         self.query_one("#members", VirtualTable).show(source)
+        if chosen.kind == "where":
+            self._explain(program_id, fields.words)
         return True
 
-    @work(group="ask", exclusive=True)
+    @work(group="find")
+    async def _explain(self, program_id: str, expression: str) -> None:
+        """Say in words what the condition selects, where there is room for it."""
+        from store.explain import explain
+
+        told = await self.app.read(lambda connection: explain(connection, program_id, expression))
+        if expression == self._fields.words:
+            self.query_one("#said", Static).update(inert_lines(told))
+
+    @work(group="find", exclusive=True)
     async def _read_file(self, fields: Fields, program_id: str, path: Path) -> None:
         import asyncio
 
@@ -227,13 +294,16 @@ class BuildScreen(ConsoleScreen):
         """The fields have changed: what was found, and what is still being looked for, no longer counts."""
         if self._typing is not None:
             self._typing.stop()
-        self.workers.cancel_group(self, "ask")
+        self.workers.cancel_group(self, "find")
         self._chosen = self._answered = None
-        self.query_one("#members").border_title = None
+        self.query_one("#said", Static).update("")
         self._hint()
 
     def _show_nobody(self, reason: str) -> None:
-        self.query_one("#members", VirtualTable).show_nothing(reason)
+        self._count = None
+        members = self.query_one("#members", VirtualTable)
+        members.border_title = None
+        members.show_nothing(reason)
 
     def _hint(self) -> None:
         hint = self.query_one("#hint", Static)
@@ -245,10 +315,86 @@ class BuildScreen(ConsoleScreen):
         hint.add_class("-trouble")
         hint.update(inert_lines(sentence))
 
+    def _say_counting(self) -> None:
+        """A count may take a while: what is shown until then was so before."""
+        before = "" if self._count is None else f" ({self._count:,} before)"
+        self.query_one("#members").border_title = f"counting …{before}"
+
     @on(VirtualTable.Counted, "#members")
     def _counted(self, event: VirtualTable.Counted) -> None:
         if self._chosen is not None:
+            self._count = event.count
             self.query_one("#members").border_title = f"{event.count:,} members"
+
+    # Rows
+
+    def _show_rows(self, rows: Group | str) -> None:
+        """Show the rows that the text means. Where it means none, the old ones cannot be changed."""
+        self._clauses.disabled = isinstance(rows, str)
+        if isinstance(rows, Group):
+            self._clauses.show(rows)
+        elif rows:
+            self._clauses.show_instead(rows)
+
+    @on(Clauses.Changed)
+    def _rows_changed(self, event: Clauses.Changed) -> None:
+        with self.prevent(TextArea.Changed):
+            self.query_one("#words", TextArea).text = outline.spell(event.whole)
+        self._ask()
+
+    @on(Clauses.Asked)
+    def _row_asked(self, event: Clauses.Asked) -> None:
+        self._write_row(event)
+
+    @work(group="clause", exclusive=True)
+    async def _write_row(self, asked: Clauses.Asked) -> None:
+
+        part = outline.at(self._clauses.whole, asked.path)
+        old = part if asked.how == "edit" and isinstance(part, Row) else None
+        if (row := await self._ask_for_row(old)) is not None:
+            self._clauses.written(asked.path, asked.how, row)
+
+    async def _ask_for_row(self, old: Row | None) -> Row | None:
+        from console.screens.clause import ClauseScreen
+
+        program_id = self._fields.program_id
+        if program_id is None:
+            return None
+        return await self.app.push_screen_wait(ClauseScreen(program_id, self._known, old))
+
+    def action_preset(self) -> None:
+        """Begin with a preset, or add one to what is there."""
+        if self._fields.program_id is not None:
+            self._add_preset()
+
+    @work(group="clause", exclusive=True)
+    async def _add_preset(self) -> None:
+        from console.screens.preset import PresetScreen
+
+        preset: Preset | None = await self.app.push_screen_wait(PresetScreen())
+        if preset is None:
+            return
+        if preset.field is None:
+            (row,) = outline.read(preset.expression).parts
+        else:
+            row_ = await self._ask_for_row(Row(outline.field(preset.field), "=", ("''",)))
+            if row_ is None:
+                return
+            row = row_
+        self._add(outline.spell(row))
+
+    def _add(self, expression: str) -> None:
+        """Add a condition to the text: both have to hold."""
+        self.query_one("#way", Select).value = "where"
+        words = self.query_one("#words", TextArea)
+        before = words.text.strip()
+        whole = f"({before}) AND {expression}" if before else expression
+        try:
+            words.text = outline.canonical(whole)
+        except UsageError:
+            self._trouble("The condition is wrong as it is: put it right before you add to it.")
+            return
+        self._clauses.focus()
 
     # Saving
 
@@ -267,6 +413,12 @@ class BuildScreen(ConsoleScreen):
         else:
             self._save(fields.program_id, name, self._chosen)
 
+    @property
+    def _about(self) -> str | None:
+        """The description; None where another's may stay because none was written."""
+        about = self.query_one("#about", Input).value
+        return about if about or self._audience is not None else None
+
     @work(group="save", exclusive=True)
     async def _save(self, program_id: str, name: str, chosen: Selection) -> None:
         from console.screens.ask import Ask
@@ -276,7 +428,7 @@ class BuildScreen(ConsoleScreen):
         if taken:
             question = Ask(
                 f"Replace the audience {name.strip()}?",
-                "This program has an audience of that name. The new one takes its place.",
+                "This program has an audience of that name: it will mean these members. Its past sizes stay.",
                 yes="Replace",
             )
             if not await self.app.push_screen_wait(question):
@@ -292,13 +444,32 @@ class BuildScreen(ConsoleScreen):
         from jobs.audiences import save
 
         desk = self.app.desk
-        write = partial(save, desk.database, program_id, name, chosen, replace=replace, actor=desk.actor)
+        write = partial(
+            save,
+            desk.database,
+            program_id,
+            name,
+            chosen,
+            description=self._about,
+            replace=replace,
+            actor=desk.actor,
+        )
         try:
             return await asyncio.to_thread(write)
         except UsageError as error:
             self._trouble(str(error))
             self.query_one("#name").focus()
             return None
+
+
+def outlined(expression: str) -> Group | str:
+    """The rows that a text means, or why rows cannot show it; empty where the text is wrong by itself."""
+    try:
+        return outline.read(expression)
+    except TextOnly as error:
+        return str(error)
+    except UsageError:
+        return ""
 
 
 def report_in_words(report: IdReport) -> Content:

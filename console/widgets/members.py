@@ -28,28 +28,35 @@ class MemberSource:
         self, app: Console, program_id: str, chosen: Audience | Selection | None = None, search: str = ""
     ) -> None:
         self._app, self._program_id, self._chosen, self._search = app, program_id, chosen, search
+        self._condition: sa.ColumnElement[bool] | None = None
+        self._is_new = False
 
     async def check(self) -> None:
         """Raises UsageError for a predicate that is wrong."""
-        if self._chosen is not None:
-            await self._app.read(self._condition)
+        await self._app.read(self._ask_anew)
+        self._is_new = True
 
     async def count(self) -> int:
-        """How many match."""
-        return await self._app.read(
-            lambda connection: members.count(
-                connection, self._program_id, condition=self._condition(connection), search=self._search
-            )
-        )
+        """How many match. The pages that follow are of the same moment."""
+
+        def read(connection: sa.Connection) -> int:
+            if not self._is_new:
+                self._ask_anew(connection)
+            self._is_new = False
+            return members.count(connection, self._program_id, condition=self._condition, search=self._search)
+
+        return await self._app.read(read)
 
     async def page(self, offset: int, limit: int) -> list[Row]:
         """Those that match: by name where names were searched, else by id, since many have no name."""
 
         def read(connection: sa.Connection) -> list[Row]:
+            if self._condition is None:  # nothing was counted yet, and no condition would mean everybody
+                self._ask_anew(connection)
             found = members.page(
                 connection,
                 self._program_id,
-                condition=self._condition(connection),
+                condition=self._condition,
                 search=self._search,
                 order="name" if self._search else "external_id",
                 offset=offset,
@@ -59,8 +66,9 @@ class MemberSource:
 
         return await self._app.read(read)
 
-    def _condition(self, connection: sa.Connection) -> sa.ColumnElement[bool] | None:
-        return condition(connection, self._program_id, self._chosen) if self._chosen is not None else None
+    def _ask_anew(self, connection: sa.Connection) -> None:
+        if self._chosen is not None:
+            self._condition = condition(connection, self._program_id, self._chosen)
 
 
 def filtered(app: Console, program_id: str, wanted: str) -> MemberSource:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,8 @@ class Staging:
 
     def add(self, rows: Iterable[Staged]) -> None:
         """Put rows in."""
-        self.database.table("rows").insert_all((row._asdict() for row in rows), batch_size=1_000)
+        # As lists under one header: as a dict each, they take twice the time.
+        self.database.table("rows").insert_all(chain([Staged._fields], rows), batch_size=5_000)
 
     def first_of_each(self) -> Iterator[list[Staged]]:
         """In chunks, in the file's order: of rows with the same id the first one."""

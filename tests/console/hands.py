@@ -14,7 +14,7 @@ from console.widgets.table import VirtualTable
 
 STEP = 0.005
 """Seconds: a process that does next to nothing for so long has dealt with a key."""
-ASKING = frozenset({"leave", "delete", "save", "plan", "ask"})
+ASKING = frozenset({"leave", "delete", "save", "plan", "ask", "clause"})
 """Workers that wait for a person's answer."""
 LONG = 1.0
 """Seconds: a screen that pauses for less, in case another key comes, is waited for."""

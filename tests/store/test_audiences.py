@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal
 
 import pytest
 import sqlalchemy as sa
 
-from store import audiences
+from store import audiences, outline, presets
 from store.audiences import Selection
 from store.database import Database
-from store.errors import UsageError
+from store.errors import Refused, UsageError
 from store.schema import audience_members, members
 from tests.store.crowd import NOW, add_members, add_program, member, open_store
 
@@ -40,9 +42,13 @@ def count(database: Database, chosen: audiences.Audience | Selection) -> int:
         return audiences.count(connection, "P1", chosen, NOW)
 
 
-def save(database: Database, name: str, chosen: Selection, *, replace: bool = False) -> audiences.Audience:
+def save(
+    database: Database, name: str, chosen: Selection, *, replace: bool = False, description: str | None = None
+) -> audiences.Audience:
     with database.write() as connection:
-        return audiences.save(connection, "P1", name, chosen, replace=replace, now=NOW)
+        return audiences.save(
+            connection, "P1", name, chosen, replace=replace, description=description, now=NOW
+        )
 
 
 def test_all_leaves_out_the_expired_and_deleted(database: Database) -> None:
@@ -102,6 +108,105 @@ def test_a_name_in_use_is_replaced_only_when_asked(database: Database) -> None:
     assert save(database, "x", RICH, replace=True).expression == "points > 500"
     with database.read() as connection:
         assert [saved.kind for saved in audiences.list_all(connection)] == ["where"]
+
+
+def test_a_replaced_audience_stays_the_same_one(database: Database) -> None:
+    first = save(
+        database, "x", Selection("file", "ids.csv", ids(database, "001", "002")), description=" why "
+    )
+    with database.write() as connection:
+        audiences.note_size(connection, first.id, 2, NOW)
+    second = save(database, "x", RICH, replace=True)
+    assert (second.id, second.created_at, second.description) == (first.id, first.created_at, "why")
+    assert count(database, second) == 5
+    with database.read() as connection:
+        assert connection.execute(sa.select(audience_members)).all() == []
+        assert [size.members for size in audiences.sizes(connection, second.id)] == [2]
+    third = save(
+        database, "x", Selection("file", "ids.csv", ids(database, "003")), replace=True, description=""
+    )
+    assert (third.id, third.description, count(database, third)) == (first.id, "", 1)
+
+
+@pytest.mark.parametrize("description", ["two\nlines", "\x1b[2J", "x" * 401])
+def test_descriptions_are_one_printable_line(database: Database, description: str) -> None:
+    with pytest.raises(UsageError, match="at most 400 printable characters"):
+        save(database, "x", EVERYBODY, description=description)
+
+
+def test_a_size_is_noted_once_an_hour(database: Database) -> None:
+    saved = save(database, "x", EVERYBODY)
+    hours = [(0.0, 10), (0.5, 11), (0.99, 12), (1.0, 13), (1.5, 14), (26.0, 15)]
+    with database.write() as connection:
+        for after, members_ in hours:
+            audiences.note_size(connection, saved.id, members_, NOW + timedelta(hours=after))
+        audiences.note_size(connection, saved.id + 1, 5, NOW)  # deleted meanwhile
+        noted = audiences.sizes(connection, saved.id)
+        assert [(size.at, size.members) for size in noted] == [
+            (NOW, 10),
+            (NOW + timedelta(hours=1), 13),
+            (NOW + timedelta(hours=26), 15),
+        ]
+        assert audiences.sizes(connection, saved.id, most=2) == noted[1:]
+        audiences.delete(connection, "P1", "x")
+        assert audiences.sizes(connection, saved.id) == []
+
+
+def test_an_audience_that_another_names_is_not_deleted(database: Database) -> None:
+    rich = save(database, "it's rich", RICH)
+    save(database, "others", Selection("where", "NOT in_audience('it''s rich')"))
+    save(database, "no call", Selection("where", "name = 'in_audience(it''s rich)'"))
+    with database.write() as connection:
+        assert audiences.uses(connection, rich) == audiences.Uses([], ["others"])
+        with pytest.raises(Refused, match="it's rich is named by others: change or delete that first"):
+            audiences.delete(connection, "P1", "it's rich")
+        audiences.delete(connection, "P1", "others")
+        audiences.delete(connection, "P1", "it's rich")
+        assert [one.name for one in audiences.list_all(connection, "P1")] == ["no call"]
+
+
+def test_an_audience_cannot_come_to_name_itself(database: Database) -> None:
+    save(database, "a", RICH)
+    save(database, "b", Selection("where", "in_audience('a') AND points < 800"))
+    for expression in ("in_audience('a')", "points > 5 OR in_audience('b')"):
+        with pytest.raises(UsageError, match="leads back to itself"):
+            save(database, "a", Selection("where", expression), replace=True)
+    with database.read() as connection:
+        assert audiences.by_name(connection, "P1", "a").expression == "points > 500"
+
+
+def test_the_key_is_the_same_for_the_same_choice(database: Database) -> None:
+    def key(kind: Literal["all", "where", "file"], expression: str | None = None, *ids: int) -> str:
+        return audiences.key("P1", Selection(kind, expression, ids))
+
+    assert key("all") == "all"
+    assert key("where", "points>500 and  tier = 'gold'") == key("where", "(points > 500) AND (tier='gold')")
+    assert key("where", "points > 500") != key("where", "points >= 500")
+    assert key("where", "points = -(-5)") == key("where", " points = -(-5) ")
+    assert key("file", "a.csv", 2, 1, 1) == key("file", "b.csv", 1, 2) != key("file", "a.csv", 1)
+    assert len(key("where", "name = '" + "x" * 4_000 + "'")) < 100
+    saved = save(database, "x", RICH)
+    assert audiences.key("P1", saved) == f"saved:{saved.id}"
+
+
+def test_presets_are_right_and_say_what_they_need(database: Database) -> None:
+    for preset in presets.PRESETS:
+        if preset.field is None:
+            chosen = presets.chosen(preset.name)
+            count(database, chosen)
+            assert outline.canonical(chosen.expression or "") == preset.expression
+    assert presets.chosen("local=O'1").expression == "zip = 'O''1'"
+    assert presets.chosen("Never-Messaged").expression == "last_message_at IS NULL"
+    assert count(database, presets.chosen("whale")) == 5
+    for words, told in {
+        "local": "needs a value for zip",
+        "local=": "needs a value for zip",
+        "whale=5": "takes no value",
+        "slumbr": "did you mean slumber",
+        "xyz": "there are slumber, whale",
+    }.items():
+        with pytest.raises(UsageError, match=told):
+            presets.chosen(words)
 
 
 def test_a_wrong_predicate_is_not_saved(database: Database) -> None:
