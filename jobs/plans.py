@@ -13,13 +13,14 @@ import sqlalchemy as sa
 
 from jobs import moments
 from jobs.engine.gate import Gate, Message, own_text, verdict, when_sent
-from store import audiences, audit, differences, ledger, plans, predicates, preferences, programs, texts
+from store import audiences, audit, differences, ledger, plans, preferences, programs, texts
 from store.audiences import Audience, Selection, in_words
 from store.consents import PURPOSES
 from store.database import Database
 from store.differences import Difference
 from store.errors import Refused, UsageError
-from store.ledger import Blast, Tally
+from store.fields import fields_of
+from store.ledger import WAITS, Blast, Tally
 from store.schema import deliveries, members, passes
 from store.settings import Settings
 from store.times import now, rfc3339
@@ -126,6 +127,8 @@ def plan(
             raise Refused(
                 f"nobody in {found.name} is in this audience ({in_words(chosen)}): nothing was planned"
             )
+        if isinstance(chosen, Audience) and audiences.is_size_due(audiences.sizes(connection, chosen.id), at):
+            audiences.note_size(connection, chosen.id, audiences.count(connection, found.id, chosen, at), at)
         blast = plans.seal(connection, blast_id)
         audit.append(
             connection,
@@ -145,7 +148,13 @@ def plan(
             at=at,
         )
     with database.read() as connection:
-        difference = differences.to_previous(connection, blast.id)
+        return look_at(connection, settings, blast.id)
+
+
+def look_at(connection: sa.Connection, settings: Settings, blast_id: int) -> Plan:
+    """A blast as it was planned, with its counts as they stand now."""
+    blast, tally = ledger.get(connection, blast_id), ledger.tally(connection, blast_id)
+    difference = differences.to_previous(connection, blast_id)
     return Plan(blast, tally, eta_seconds(tally.open, settings, blast), difference)
 
 
@@ -195,7 +204,9 @@ def checked(connection: sa.Connection, program_id: str, text: str) -> str:
     """The text as it would be planned. Raises UsageError for one that cannot be sent in this program."""
     text = texts.check(text)
     if texts.has_braces(text):
-        texts.check_fields(text, [*texts.BUILT_IN, *predicates.fields_of(connection, program_id)])
+        fields = fields_of(connection, program_id)
+        own = [name for name, field in fields.items() if field.source == "attribute"]
+        texts.check_fields(text, [*texts.BUILT_IN, *own])
     return text
 
 
@@ -222,11 +233,15 @@ def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Sele
 
 
 def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
-    """Render the text for each pending delivery; what cannot be rendered is skipped with its reason."""
+    """Render the text for each pending delivery; what cannot be rendered is skipped with its reason.
+
+    One that is put off and would be silent now is asked for its text again when it is due, as any other.
+    """
     after = 0
     query = (
         sa.select(
             deliveries.c.id,
+            deliveries.c.reason,
             passes.c.shown_text,
             members.c.name,
             members.c.external_id,
@@ -242,7 +257,11 @@ def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
     )
     while rows := connection.execute(query.where(deliveries.c.id > after)).mappings().all():
         after = rows[-1]["id"]
-        rendered = [(row, *own_text(text, dict(row))) for row in rows]
-        own_texts = {row["id"]: own for row, own, why_not in rendered if why_not is None}
-        skipped = {row["id"]: why_not for row, _, why_not in rendered if why_not is not None}
+        own_texts, skipped = {}, {}
+        for row in rows:
+            own, why_not = own_text(text, dict(row))
+            if why_not is None or (why_not == "same_text" and row["reason"] in WAITS):
+                own_texts[row["id"]] = own
+            else:
+                skipped[row["id"]] = why_not
         plans.write_texts(connection, own_texts, skipped)

@@ -89,9 +89,10 @@ class Message:
     category: str | None = None
     blast_id: int | None = None
 
-    def passes_over(self, word: str, settings: GateSettings) -> bool:
-        """Whether a check is not for this message."""
-        return self.purpose == "service" and word in program_rules.service_skips(settings)
+    def passed_over(self, settings: GateSettings) -> frozenset[str]:
+        """The checks that are not for this message."""
+        words = set(program_rules.service_skips(settings) if self.purpose == "service" else ())
+        return frozenset(words | ({"unknown_time_zone"} if "quiet_hours" in words else set()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +120,18 @@ class Gate:
         *,
         at: datetime,
         scope: Condition | None = None,
+        member_id: int | None = None,
     ) -> None:
-        """`scope` is a condition on `deliveries`: those that will be asked for; None: the whole program."""
+        """`scope` is a condition on `deliveries`: those that will be asked for; None: the whole program.
+
+        `member_id` is given where one member alone will be asked for.
+        """
         self.rules: Rules = program_rules.effective(connection, settings, program_id)
         self.at = at
+        self.passed_over = message.passed_over(settings)
         self._connection, self._program_id, self._message = connection, program_id, message
         self._preferred = _any(connection, sa.select(preferences.c.member_id))
-        self._windows = self._read_windows(scope)
+        self._windows = self._read_windows(scope, member_id)
         self._has_past = self._find_past()
         self._conditions = dict(self._build())
 
@@ -156,6 +162,16 @@ class Gate:
             spaced = later(self._connection, self._last_message(), seconds)
             cases.append((self._conditions["too_soon"], spaced))
         return sa.case(*cases, else_=sa.null()) if cases else sa.cast(sa.null(), Moment)
+
+    def figures(self) -> dict[str, sa.ColumnElement[Any]]:
+        """What the checks of the past count, for queries of `ask`: messages in other blasts."""
+        return {
+            "to_member_in_24_hours": self._messages_to_member(DAY),
+            "to_member_in_7_days": self._messages_to_member(WEEK),
+            "to_pass_in_24_hours": self._messages_to_pass(DAY),
+            "to_pass_in_30_days": self._messages_to_pass(MONTH),
+            "last_to_pass": self._last_message(),
+        }
 
     def ask(self, who: Condition, *columns: sa.ColumnElement[Any] | sa.Table) -> sa.Select[Any]:
         """The program's passes whose members fit `who`, joined as the conditions want them."""
@@ -193,10 +209,7 @@ class Gate:
         found = itertools.chain(
             self._about_the_pass(), self._about_consent(), self._about_the_hour(), self._about_the_past()
         )
-        passed_over = set(self.rules.service_may_skip if self._message.purpose == "service" else ())
-        if "quiet_hours" in passed_over:
-            passed_over.add("unknown_time_zone")
-        return ((word, condition) for word, condition in found if word not in passed_over)
+        return ((word, condition) for word, condition in found if word not in self.passed_over)
 
     def _about_the_pass(self) -> Iterator[tuple[str, Condition]]:
         if not self.rules.active:
@@ -265,7 +278,7 @@ class Gate:
 
     # The hour
 
-    def _read_windows(self, scope: Condition | None) -> list[Window]:
+    def _read_windows(self, scope: Condition | None, member_id: int | None) -> list[Window]:
         """Those for whom it is quiet now, or for whom nobody can tell."""
         own = sa.and_(
             preferences.c.quiet_from.is_not(None), preferences.c.quiet_from != preferences.c.quiet_to
@@ -279,6 +292,8 @@ class Gate:
         source = passes if scope is None else deliveries.join(passes, passes.c.id == deliveries.c.pass_id)
         query = self._join(sa.select(*columns).distinct(), source)
         query = query.where(members.c.program_id == self._program_id if scope is None else scope)
+        if member_id is not None:
+            query = query.where(members.c.id == member_id)
         windows = []
         for name, start, out in self._connection.execute(query):
             preferred = None if start is None else (start, out)

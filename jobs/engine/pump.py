@@ -272,7 +272,7 @@ class Pump:
             keys=claimed.keys,
             again=claimed.attempts > 1 or claimed.unsure,
             why_not=claimed.why_not,
-            to_opted_out=self._message.passes_over("opted_out", self.account.settings.gate),
+            to_opted_out="opted_out" in self._message.passed_over(self.account.settings.gate),
         )
 
     def _learn(self, result: Result) -> None:

@@ -2,8 +2,9 @@
 
 A target is `external_id`, `time_zone`, `locale`, the name of an attribute, or `-` for a column that is left
 out. PassKit's exports spell columns with dots (`person.externalId`, `meta.zip`), JSON ones nest them.
-PassKit says the keys of its CSV in https://help.passkit.com, article 5865748; what Pass2U's export calls its
-columns is not documented, its API (https://www.pass2u.net/documentation) has passId, modelId, barcodeMessage.
+PassKit says the keys of its CSV in https://help.passkit.com, article 5865748. What Pass2U's export calls its
+columns is documented nowhere that we found: OF_PASS2U is what programs that use its API name, and partly a
+guess. Ids are found by their values, and the operator has the last word.
 """
 
 from __future__ import annotations
