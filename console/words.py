@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jobs.engine.gate import REASONS
+from jobs.moments import zone_of
+from store.differences import WHY, Difference
+from store.times import now
 
 if TYPE_CHECKING:
     from store.ledger import Blast
@@ -29,10 +33,47 @@ FIELD_STATES = {
 
 _FURTHER = {"cancelled": "the blast was cancelled before their turn"}
 
+_WAITS = {"quiet_hours": "quiet hours", "too_soon": "messaged a moment ago,"}
+
 
 def reason(word: str) -> str:
     """Why passes are skipped, in words; a provider's own reason as it is."""
     return REASONS.get(word) or _FURTHER.get(word) or word.replace("_", " ")
+
+
+def waiting(word: str, until: tuple[datetime, datetime], time_zone: str | None) -> str:
+    """`quiet hours until 08:00 CET`: what passes wait for, and how long, by a program's clock.
+
+    `until` is the first moment at which one of them is due and the last.
+    """
+    (first, last), told = until, _WAITS.get(word, word)
+    if last <= now():
+        return f"{told.rstrip(',')} when last asked: asked again when their turn comes"
+    return f"{told} until {clock(first, time_zone)}" + (" or later" if last > first else "")
+
+
+def clock(moment: datetime, time_zone: str | None) -> str:
+    """`08:00 CET`, with the day where it is more than a day away: `12-01 08:00 CET`."""
+    local = moment.astimezone(zone_of(time_zone)[0])
+    return f"{local:%H:%M %Z}" if moment - now() < timedelta(days=1) else f"{local:%m-%d %H:%M %Z}"
+
+
+def purpose(blast: Blast) -> str:
+    """`marketing`, or with what members may decline: `marketing, category news`."""
+    return blast.purpose + (f", category {blast.category}" if blast.category else "")
+
+
+def difference(found: Difference) -> list[tuple[int, str]]:
+    """What is other than in the plan before, a number and its words each; nothing where nothing is."""
+    lines = []
+    for word, move in (("entered", found.entered), ("left", found.left)):
+        if move.count:
+            why = ", ".join(f"{count:,} {WHY[reason]}" for reason, count in move.why.items())
+            lines.append((move.count, f"{word}: {why}; such as {', '.join(move.sample)}"))
+    turned = (("now skipped", found.now_skipped), ("no longer skipped", found.no_longer_skipped))
+    for word, reasons in turned:
+        lines += [(count, f"{word}: {reason(one)}") for one, count in reasons.items()]
+    return lines
 
 
 def figures(counts: Mapping[str, int]) -> str:

@@ -27,6 +27,15 @@ STARTING = ("planned", "scheduled", "missed")
 """States of a blast that was not started yet."""
 _SAY_WHEN = "launch it with --now, give it another time with --at, or cancel it"
 
+
+class Outdated(Refused):
+    """A plan that is too old, or was made by other rules; `why` says which, and not what to do."""
+
+    def __init__(self, blast_id: int, why: str) -> None:
+        super().__init__(f"{why}: plan it anew (`passbell blasts replan {blast_id}`) and look at the count")
+        self.why = why
+
+
 Ring = Callable[[int], None]
 """Wakes a worker for a blast. It may fail silently: workers also find due blasts by themselves."""
 
@@ -51,9 +60,9 @@ def launch(
     urgent   it goes before those that are not
 
     Its first message leaves `engine.undo_seconds` after a start that is asked for here. Raises Refused
-    where the count differs from the frozen one, nothing would be sent, the plan is too old or was made
-    by other rules (`plan_again` makes it anew), the blast belongs to the other account, or missed its
-    time and neither `send_at` nor `at_once` says what to do.
+    where the count differs from the frozen one, nothing would be sent, the blast belongs to the other
+    account, or missed its time and neither `send_at` nor `at_once` says what to do; Outdated where the
+    plan is too old or was made by other rules (`plan_again` makes it anew).
     """
     at = now()
     if send_at is not None:
@@ -68,7 +77,7 @@ def launch(
             _record(connection, actor, "urgent", before, {"urgent": True}, at)
         if _is_launched(before, send_at, at_once):
             return ledger.get(connection, blast_id)
-        _still_holds(connection, settings, before, at)
+        check_plan(connection, settings, before, at=at)
         counts = _confirmed(connection, before, expect)
         send_at = None if at_once else send_at or before.send_at
         details = {"from": before.state, "expect": expect, "counts": counts}
@@ -99,20 +108,19 @@ def _is_launched(blast: Blast, send_at: datetime | None, at_once: bool) -> bool:
     return blast.state == "scheduled" and not at_once and send_at in (None, blast.send_at)
 
 
-def _still_holds(connection: sa.Connection, settings: Settings, blast: Blast, at: datetime) -> None:
-    """Raise Refused for a plan that is too old, or whose gate has other rules by now.
+def check_plan(connection: sa.Connection, settings: Settings, blast: Blast, *, at: datetime) -> None:
+    """Raise Outdated for a plan that is too old, or whose gate has other rules by now.
 
     What changed of single members needs no new plan: each is asked for again before its message leaves.
     """
-    anew = f"plan it anew (`passbell blasts replan {blast.id}`) and look at the count"
     valid = timedelta(hours=settings.gate.plan_valid_hours)
     if at - blast.planned_at > valid:
         told = f"{rfc3339(blast.planned_at)}, more than {settings.gate.plan_valid_hours:g} hours ago"
-        raise Refused(f"blast {blast.id} was planned {told}: {anew}")
+        raise Outdated(blast.id, f"blast {blast.id} was planned {told}")
     rules_now = rules.effective(connection, settings.gate, blast.program_id).as_json()
     if changed := rules.differences(blast.rules or rules_now, rules_now):
         told = "; ".join(changed)
-        raise Refused(f"the rules have changed since blast {blast.id} was planned ({told}): {anew}")
+        raise Outdated(blast.id, f"the rules have changed since blast {blast.id} was planned ({told})")
 
 
 def _confirmed(connection: sa.Connection, blast: Blast, expect: int) -> dict[str, int]:

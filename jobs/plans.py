@@ -162,11 +162,13 @@ def plan_again(database: Database, settings: Settings, blast_id: int, *, actor: 
     """Plan a blast anew as it was planned: same audience, text, purpose and name, asked now.
 
     Its moment is kept if it lies ahead. The earlier plan stays as it is. Raises Refused where it belongs
-    to the other account, UsageError where its audience was deleted.
+    to the other account or is scheduled, UsageError where its audience was deleted.
     """
     with database.read() as connection:
         before = ledger.get(connection, blast_id)
         same_account(before, settings)
+        if before.state == "scheduled":
+            raise Refused(f"blast {blast_id} is scheduled and would start beside a new one: cancel it first")
         chosen = audiences.of_blast(connection, before)
     ahead = before.send_at is not None and before.send_at > now()
     return plan(

@@ -7,6 +7,7 @@ there, so that here its counts are upper bounds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -30,12 +31,14 @@ class Preview:
     messaged           passes that would be messaged, by verdict
     skipped_by_reason  those that would not
     deferred_by_reason of those messaged, the ones that wait for another moment
+    deferred_until     the first and the last of these moments, by the same reasons
     exact              False for a text with fields: some members may turn out to lack a value
     """
 
     messaged: dict[str, int]
     skipped_by_reason: dict[str, int]
     deferred_by_reason: dict[str, int]
+    deferred_until: dict[str, tuple[datetime, datetime]]
     exact: bool
     eta_seconds: float
 
@@ -75,20 +78,26 @@ def preview(
     gate = Gate(connection, settings.gate, program_id, message or Message(), at=now())
     answer = gate.answer(None if personal or not text else text)
     who = audiences.condition(connection, program_id, chosen)
-    query = gate.ask(who, answer.label("reason"), when_sent().label("sent")).subquery()
-    columns = (query.c.reason, query.c.sent)
+    told = (answer.label("reason"), when_sent().label("sent"), gate.until().label("until"))
+    query = gate.ask(who, *told).subquery()
+    columns, until = (query.c.reason, query.c.sent), query.c.until
+    asked = sa.select(*columns, sa.func.count(), sa.func.min(until), sa.func.max(until)).group_by(*columns)
     messaged: dict[str, int] = {}
     deferred: dict[str, int] = {}
     skipped: dict[str, int] = {}
-    for reason, told, count in connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)):
+    moments: dict[str, tuple[datetime, datetime]] = {}
+    for reason, sent, count, first, last in connection.execute(asked):
         if reason in WAITS:
             deferred[reason] = deferred.get(reason, 0) + count
-        group, key = (messaged, told) if reason is None or reason in WAITS else (skipped, reason)
+            known = moments.get(reason, (first, last))
+            moments[reason] = (min(first, known[0]), max(last, known[1]))
+        group, key = (messaged, sent) if reason is None or reason in WAITS else (skipped, reason)
         group[key] = group.get(key, 0) + count
     return Preview(
         {verdict: messaged[verdict] for verdict in VERDICTS if verdict in messaged},
         {reason: skipped[reason] for reason in REASONS if reason in skipped},
         deferred,
+        moments,
         exact=not personal,
         eta_seconds=eta_seconds(sum(messaged.values()), settings),
     )
@@ -100,6 +109,7 @@ def see(
     program_id: str,
     chosen: Audience | Selection,
     text: str,
+    message: Message | None = None,
     *,
     number: int = 0,
 ) -> Seen | None:
@@ -109,7 +119,7 @@ def see(
     Raises UsageError as the plan does; an empty text gives an empty text.
     """
     text = checked(connection, program_id, text) if text.strip() else ""
-    gate = Gate(connection, settings.gate, program_id, Message(), at=now())
+    gate = Gate(connection, settings.gate, program_id, message or Message(), at=now())
     answer = gate.answer(None)
     who = audiences.condition(connection, program_id, chosen)
     query = gate.ask(who, when_sent().label("verdict"), passes.c.shown_text, members)

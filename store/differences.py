@@ -17,11 +17,11 @@ SAMPLE = 5
 
 WHY = {
     "enrolled": "enrolled since",
-    "added": "the pass is new to us",
-    "fits": "meets the condition now",
-    "ended": "the membership has ended",
-    "gone": "the provider no longer knows the pass",
-    "fits_not": "no longer meets the condition",
+    "added": "with a pass added since",
+    "fits": "meeting the condition now",
+    "ended": "with an ended membership",
+    "gone": "with a pass that the provider no longer knows",
+    "fits_not": "no longer meeting the condition",
 }
 """Why a pass entered an audience, or left it."""
 

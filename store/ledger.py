@@ -86,12 +86,17 @@ class Blast:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A blast's figures: one query on the ledger. `deferred_by_reason`: pending, and put off by the gate."""
+    """A blast's figures, read from the ledger.
+
+    deferred_by_reason  pending, and put off by the gate
+    deferred_until      when the first and the last of those are due, by the same reasons
+    """
 
     states: dict[str, int]
     skipped_by_reason: dict[str, int] = field(default_factory=dict)
     failed_by_reason: dict[str, int] = field(default_factory=dict)
     deferred_by_reason: dict[str, int] = field(default_factory=dict)
+    deferred_until: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -146,6 +151,15 @@ def tally(connection: sa.Connection, blast_id: int) -> Tally:
         if state in reasons:
             by_reason = reasons[state]
             by_reason[reason or "unknown"] = by_reason.get(reason or "unknown", 0) + count
+    if result.deferred_by_reason:
+        due = deliveries.c.due_at
+        waiting = sa.select(deliveries.c.reason, sa.func.min(due), sa.func.max(due)).where(
+            deliveries.c.blast_id == blast_id,
+            deliveries.c.state == "pending",
+            deliveries.c.reason.in_(result.deferred_by_reason),
+        )
+        for reason, first, last in connection.execute(waiting.group_by(deliveries.c.reason)):
+            result.deferred_until[reason] = (first, last)
     return result
 
 

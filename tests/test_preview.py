@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs import plans
+from jobs.engine.gate import Message
 from jobs.preview import VERDICTS, Seen, preview, see
 from store import enrolments, programs
 from store.audiences import Selection
@@ -17,6 +18,7 @@ from store.database import Database
 from store.errors import UsageError
 from store.migrations import migrate
 from store.programs import Program, Tier
+from store.schema import members
 from store.settings import Settings, load
 from tests.store.test_members import holder
 
@@ -136,3 +138,34 @@ def test_it_tells_why_one_member_gets_nothing(
         found = see(connection, settings, "p1", ALL, text, number=number)
     assert found is not None
     assert (found.verdict, found.reason) == (verdict, reason)
+
+
+def test_it_tells_until_when_those_wait_that_the_plan_puts_off(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("preview", "plans"):
+        monkeypatch.setattr(f"jobs.{module}.now", lambda: NOW)
+    quiet = load(settings.home, {"gate.quiet_hours": "11:00-13:00", "gate.time_zone": "UTC"})
+    with database.write() as connection:
+        zone = members.update().where(members.c.external_id == "M-0000")
+        connection.execute(zone.values(time_zone="America/New_York"))  # there it is seven in the morning
+        zone = members.update().where(members.c.external_id == "M-0001")
+        connection.execute(zone.values(time_zone="Atlantic/Azores"))  # and there eleven
+        told = preview(connection, quiet, "p1", ALL, "hello")
+    end = NOW.replace(hour=13)
+    assert told.deferred_by_reason == {"quiet_hours": told.to_send - 1}
+    assert told.deferred_until == {"quiet_hours": (end, end.replace(hour=14))}
+    plan = plans.plan(database, quiet, program="p1", chosen=ALL, text="hello", actor="me")
+    assert plan.tally.deferred_by_reason == told.deferred_by_reason
+    assert plan.tally.deferred_until == told.deferred_until
+
+
+def test_a_service_message_is_seen_by_those_who_did_not_consent(
+    database: Database, settings: Settings
+) -> None:
+    asking = load(settings.home, {"gate.consent": "given"})
+    with database.read() as connection:
+        assert see(connection, asking, "p1", ALL, "hello") is None
+        seen = see(connection, asking, "p1", ALL, "hello", Message("service"))
+    assert seen is not None
+    assert seen.reason is None

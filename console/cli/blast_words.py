@@ -16,7 +16,7 @@ from jobs.follow import Look
 from jobs.plans import Plan
 from store import ledger, programs
 from store.deliveries import Failure
-from store.differences import WHY, Difference
+from store.differences import Difference
 from store.errors import Refused
 from store.ledger import Blast, Tally
 from store.programs import Program
@@ -47,7 +47,7 @@ def tell_plan(desk: Desk, program: Program, planned: Plan, file: str) -> None:
         "blast": f"{blast.id}, {desk.settings.mode}",
         "program": f"{program.name} ({program.id})",
         "audience": blast.audience,
-        "purpose": _purpose(blast),
+        "purpose": words.purpose(blast),
         "text": blast.text,
     }
     if file:
@@ -86,14 +86,7 @@ def _tell_turned_away(tally: Tally) -> None:
 def tell_difference(difference: Difference) -> None:
     """What is other than in the plan before."""
     click.echo(f"against blast {difference.previous}, planned {rfc3339(difference.planned_at)}:")
-    lines = []
-    for word, move in (("entered", difference.entered), ("left", difference.left)):
-        if move.count:
-            why = ", ".join(f"{count:,} {WHY[reason]}" for reason, count in move.why.items())
-            lines.append((move.count, f"{word}: {why}; such as {', '.join(move.sample)}"))
-    turned = (("now skipped", difference.now_skipped), ("no longer skipped", difference.no_longer_skipped))
-    for word, reasons in turned:
-        lines += [(count, f"{word}: {words.reason(reason)}") for reason, count in reasons.items()]
+    lines = words.difference(difference)
     for count, told in lines:
         click.echo(f"  {count:>9,} {inert(told, 200)}")
     if not lines:
@@ -112,7 +105,7 @@ def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure], time_zon
         "state": _state(found),
         "program": found.program_id,
         "audience": found.audience,
-        "purpose": _purpose(found),
+        "purpose": words.purpose(found),
         "text": found.text,
         "urgent": found.urgent,
         "own limits": ", ".join(words.limits(found)),
@@ -153,10 +146,6 @@ def tell_step(desk: Desk, blast_id: int, as_json: bool, *, retried: int | None =
     told += [*words.limits(blast), f"{tally.planned:,} planned = {words.figures(tally.states)}"]
     click.echo(inert_lines(f"{desk.settings.mode}: {'; '.join(told)}"))
     return blast
-
-
-def _purpose(blast: Blast) -> str:
-    return blast.purpose + (f", category {blast.category}" if blast.category else "")
 
 
 def _state(blast: Blast) -> str:

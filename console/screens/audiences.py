@@ -180,6 +180,8 @@ class AudiencesScreen(ConsoleScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without an audience there is only building one."""
+        if action == "why" and not self.query_one("#members").has_focus:
+            return None
         return None if action in ("message", "edit", "delete") and self._shown is None else True
 
     def action_build(self) -> None:
@@ -200,6 +202,14 @@ class AudiencesScreen(ConsoleScreen):
         """Write to it."""
         if (shown := self._shown) is not None:
             await self.app.open_compose(shown.program_id, shown.name)
+
+    def action_why(self) -> None:
+        """Why the member under the cursor is messaged or not."""
+        from console.screens.why import WhyScreen
+
+        external_id = self.query_one("#members", VirtualTable).cursor_key
+        if self._shown is not None and external_id is not None:
+            self.app.push_screen(WhyScreen(self._shown.program_id, external_id))
 
     def action_back(self) -> None:
         """Back to the list."""

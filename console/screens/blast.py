@@ -33,7 +33,7 @@ from console.screens.delivery import DeliveryScreen
 from console.screens.launch import LaunchScreen
 from console.widgets.progress import Progress, Standing, missed_in_words, standing
 from console.widgets.table import VirtualTable
-from jobs import blasts
+from jobs import blasts, plans
 from store import deliveries, ledger
 from store.errors import UsageError
 from store.times import now as this_moment
@@ -139,8 +139,13 @@ class BlastScreen(ConsoleScreen):
 
     @work(group="delivery", exclusive=True)
     async def _show_delivery(self, delivery_id: int) -> None:
-        found, tried = await self.app.read(lambda connection: deliveries.get(connection, delivery_id))
-        self.app.push_screen(DeliveryScreen(found, tried))
+        blast, found = await self.app.read(
+            lambda connection: (
+                ledger.get(connection, self.blast_id),
+                deliveries.get(connection, delivery_id),
+            )
+        )
+        self.app.push_screen(DeliveryScreen(blast, *found))
 
     def action_batches(self) -> None:
         """The batches."""
@@ -302,9 +307,19 @@ class BlastScreen(ConsoleScreen):
             else:
                 self._ask_launch(now)
 
-    def _ask_launch(self, now: Standing, *, focus: str = "") -> None:
-        question = LaunchScreen(now.blast, now.tally, now.program, focus=focus)
-        self.app.push_screen(question, lambda _: self._look_at_what_was_done())
+    @work(group="launch", exclusive=True)
+    async def _ask_launch(self, now: Standing, *, focus: str = "") -> None:
+        settings = self.app.desk.settings
+        planned = await self.app.read(lambda connection: plans.look_at(connection, settings, self.blast_id))
+        if self.is_current:
+            self.app.push_screen(LaunchScreen(planned, now.program, focus=focus), self._launched)
+
+    def _launched(self, blast_id: int | None) -> None:
+        """Look at it, or at the one that was planned and launched in its place."""
+        if blast_id in (None, self.blast_id):
+            self._look_at_what_was_done()
+        else:
+            self.app.call_later(self.app.open_blast, blast_id)
 
     def _ask_missed(self, now: Standing) -> None:
         def answer(chosen: str | None) -> None:

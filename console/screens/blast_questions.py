@@ -42,6 +42,10 @@ def all_slices(now: Standing) -> list[Slice]:
     slices = [Slice("all", now.tally.planned)]
     slices += [Slice(state.replace("_", " "), n, state) for state, n in now.tally.states.items() if n]
     slices += [_failed(one) for one in now.failures]
+    slices += [
+        Slice(f"pending: {words.reason(reason)}", count, "pending", reason)
+        for reason, count in now.tally.deferred_by_reason.items()
+    ]
     skipped = now.tally.skipped_by_reason
     return slices + [
         Slice(f"skipped: {words.reason(reason)}", count, "skipped", reason)

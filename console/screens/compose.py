@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from textual import on, work
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -20,11 +19,14 @@ from console.widgets.lock_screen import LockScreen
 from jobs import plans
 from jobs.preview import Preview
 from store import audiences, programs, texts
-from store.ledger import Blast, Tally
+from store.consents import PURPOSES
+from store.preferences import LONGEST_CATEGORY
 from store.programs import Program
 
 PAUSE_SECONDS = 0.15
 """So long nothing may be typed before the store is asked."""
+MARKETING = "marketing"
+"""A message's purpose where nothing else is chosen."""
 SHOWN = 150
 """Characters that a lock screen shows, about."""
 
@@ -35,6 +37,7 @@ class ComposeScreen(ConsoleScreen):
     CSS_PATH = "../styles/compose.tcss"
     BINDINGS = bindings("compose")
     AUTO_FOCUS = "#program"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     mode = "compose"
 
     def __init__(self) -> None:
@@ -55,6 +58,16 @@ class ComposeScreen(ConsoleScreen):
                 yield Label("Audience")
                 yield Select[str]([], prompt="Choose an audience", id="audience", compact=True)
                 yield Input(id="predicate", placeholder="points > 500 AND tier = 'gold'", compact=True)
+                yield Label("Purpose and category")
+                with Horizontal(id="kind"):
+                    yield Select[str](
+                        [(purpose.capitalize(), purpose) for purpose in PURPOSES],
+                        value=MARKETING,
+                        allow_blank=False,
+                        id="purpose",
+                        compact=True,
+                    )
+                    yield Input(id="category", placeholder="none", max_length=LONGEST_CATEGORY, compact=True)
                 yield Label("Text", id="text-label")
                 yield TextArea(id="text", placeholder="Two coffees for the price of one, today until noon.")
                 yield Static(id="length", markup=False)
@@ -125,7 +138,8 @@ class ComposeScreen(ConsoleScreen):
     # The look
 
     @on(TextArea.Changed, "#text")
-    @on(Input.Changed, "#predicate")
+    @on(Input.Changed, "#predicate, #category")
+    @on(Select.Changed, "#purpose")
     def _typed(self) -> None:
         self._changed()
 
@@ -135,7 +149,8 @@ class ComposeScreen(ConsoleScreen):
         if not isinstance(program, str) or not isinstance(audience, str):
             return None
         predicate, text = self.query_one("#predicate", Input).value, self.query_one("#text", TextArea).text
-        return Draft(program, audience, predicate, text)
+        purpose, category = self.query_one("#purpose", Select).value, self.query_one("#category", Input).value
+        return Draft(program, audience, predicate, text, str(purpose), category)
 
     def _changed(self) -> None:
         """Show at once what needs no store, and ask the store once the hands rest."""
@@ -199,7 +214,8 @@ class ComposeScreen(ConsoleScreen):
         self.query_one(LockScreen).show(self._programs[draft.program_id].name, looked.seen)
 
     def _show_figures(self, draft: Draft, figures: Preview | None) -> None:
-        self.query_one("#figures", Static).update(outlook(figures))
+        told = outlook(figures, self._programs[draft.program_id].time_zone)
+        self.query_one("#figures", Static).update(told)
         ready = draft.text.strip() and figures is not None and figures.to_send
         self.query_one("#plan", Button).disabled = not ready
 
@@ -255,25 +271,32 @@ class ComposeScreen(ConsoleScreen):
             planned = await self.app.act(lambda: self._freeze(draft))
             if planned is None:
                 return
-            blast, tally = planned
             program = self._programs[draft.program_id]
-            launched = await self.app.push_screen_wait(LaunchScreen(blast, tally, program))
+            launched = await self.app.push_screen_wait(LaunchScreen(planned, program))
         finally:
             self._planning = False
-        if launched:
-            self.query_one("#text", TextArea).clear()
-            await self.app.open_blast(blast.id)
+        if launched is not None:
+            self._begin_anew()
+            await self.app.open_blast(launched)
 
-    def _freeze(self, draft: Draft) -> tuple[Blast, Tally]:
+    def _begin_anew(self) -> None:
+        """The next message is none for service because the last was."""
+        self.query_one("#text", TextArea).clear()
+        self.query_one("#category", Input).clear()
+        self.query_one("#purpose", Select).value = MARKETING
+
+    def _freeze(self, draft: Draft) -> plans.Plan:
         desk = self.app.desk
         with desk.database.read() as connection:
             chosen = draft.chosen(connection)
-        made: Any = plans.plan(
+        message = draft.message()
+        return plans.plan(
             desk.database,
             desk.settings,
             program=draft.program_id,
             chosen=chosen,
             text=draft.text,
+            purpose=message.purpose,
+            category=message.category,
             actor=desk.actor,
         )
-        return made.blast, made.tally

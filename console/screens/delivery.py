@@ -14,8 +14,10 @@ from textual.widgets import Label, Static
 from console import words
 from console.actions import bindings
 from console.plain import inert
+from console.screens.why import WhyScreen
 from console.widgets.figures import fact_lines
 from store.deliveries import Attempt
+from store.ledger import Blast
 
 WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
@@ -36,9 +38,9 @@ class DeliveryScreen(ModalScreen[None]):
     }
     """
 
-    def __init__(self, delivery: dict[str, Any], tried: Sequence[Attempt]) -> None:
+    def __init__(self, blast: Blast, delivery: dict[str, Any], tried: Sequence[Attempt]) -> None:
         super().__init__()
-        self.delivery, self.tried = delivery, tried
+        self.blast, self.delivery, self.tried = blast, delivery, tried
 
     def compose(self) -> ComposeResult:
         """The facts and the tries."""
@@ -78,6 +80,10 @@ class DeliveryScreen(ModalScreen[None]):
         if self.delivery["state"] == "accepted":
             lines.append(Content.styled("accepted", "$text-success"))
         return Content("\n").join(lines) if lines else Content.styled("Not tried yet.", "$quiet")
+
+    def action_why(self) -> None:
+        """The whole decision, step by step."""
+        self.app.push_screen(WhyScreen(self.blast.program_id, self.delivery["member"], self.blast.id))
 
     def action_close(self) -> None:
         """Back to the list."""

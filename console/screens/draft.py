@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from textual.content import Content
 
 from console import words
-from console.widgets.figures import figure_lines, messaged_lines, skipped_lines
+from console.widgets.figures import figure_lines, messaged_lines, skipped_lines, waiting_lines
+from jobs.engine.gate import Message
 from jobs.preview import Preview, Seen, preview, see
-from store import audiences
+from store import audiences, preferences
 from store.audiences import Audience, Selection
 from store.errors import PassbellError, UsageError
 from store.settings import Settings
@@ -27,6 +28,13 @@ class Draft:
     audience: str
     predicate: str
     text: str
+    purpose: str
+    category: str
+
+    def message(self) -> Message:
+        """What the gate has to know of it. Raises UsageError for an unusable category."""
+        category = self.category.strip()
+        return Message(self.purpose, preferences.category(category) if category else None)
 
     def chosen(self, connection: sa.Connection) -> Audience | Selection:
         """The audience that is meant. Raises UsageError where a predicate is missing."""
@@ -51,10 +59,10 @@ class Glance:
 def glance(connection: sa.Connection, settings: Settings, draft: Draft, number: int) -> Glance:
     """A look at one member, which takes a moment whatever the audience's size; past the last, the first."""
     try:
-        chosen = draft.chosen(connection)
-        seen = see(connection, settings, draft.program_id, chosen, draft.text, number=number)
+        asked = (draft.program_id, draft.chosen(connection), draft.text, draft.message())
+        seen = see(connection, settings, *asked, number=number)
         if seen is None and number:
-            number, seen = 0, see(connection, settings, draft.program_id, chosen, draft.text)
+            number, seen = 0, see(connection, settings, *asked)
     except PassbellError as error:
         return Glance(number=number, trouble=str(error))
     return Glance(seen, number)
@@ -62,18 +70,20 @@ def glance(connection: sa.Connection, settings: Settings, draft: Draft, number: 
 
 def count(connection: sa.Connection, settings: Settings, draft: Draft) -> Preview:
     """The counts of a draft that is right."""
-    return preview(connection, settings, draft.program_id, draft.chosen(connection), draft.text)
+    chosen = draft.chosen(connection)
+    return preview(connection, settings, draft.program_id, chosen, draft.text, draft.message())
 
 
-def outlook(figures: Preview | None) -> Content:
-    """The counts in words."""
+def outlook(figures: Preview | None, time_zone: str | None) -> Content:
+    """The counts in words; what waits, by the clock of the program."""
     if figures is None:
         return Content.styled("Put the sentence on the left right, and the counts come back.", "$quiet")
     told = "will get it" if figures.exact else "at most get it"
     if figures.to_send:
-        told += f", in about {words.duration(figures.eta_seconds)}"
+        told += f", taking about {words.duration(figures.eta_seconds)}"
     parts = [Content.styled(f"{figures.to_send:>9,}  {told}", "bold")]
-    parts.append(figure_lines(messaged_lines(figures.messaged, short=True), 46))
+    lines = [*messaged_lines(figures.messaged, short=True), *waiting_lines(figures, time_zone)]
+    parts.append(figure_lines(lines, 46))
     if figures.skipped:
         parts.append(Content.styled(f"{figures.skipped:>9,}  are left out", "bold"))
         parts.append(figure_lines(skipped_lines(figures.skipped_by_reason, short=True), 46))

@@ -23,34 +23,52 @@ from console.widgets.figures import (
     messaged_of,
     mode_line,
     skipped_lines,
+    waiting_lines,
 )
 from console.widgets.tick import Tick
 from jobs import blasts, plans
+from jobs.blasts import Outdated
 from jobs.moments import assumed, in_words, read, zone_of
+from jobs.plans import Plan
 from store.errors import UsageError
-from store.ledger import Blast, Tally
+from store.ledger import Blast
 from store.programs import Program
+from store.rules import service_skips
 from store.times import now
 
 WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
 
 
-class LaunchScreen(ModalScreen[bool]):
-    """Asks to launch a planned blast, and launches it. True where it runs or waits for its moment, False
-    where it was left alone."""
+class LaunchScreen(ModalScreen[int | None]):
+    """Asks to launch a planned blast, and launches it. Gives the blast that runs or waits for its moment.
+
+    That is another than the one asked for where its plan no longer held and was made anew here; None
+    where none was launched.
+    """
 
     CSS_PATH = "../styles/launch.tcss"
     BINDINGS = bindings("launch")
     app = getters.app(Console)
 
-    def __init__(self, blast: Blast, tally: Tally, program: Program, *, focus: str = "") -> None:
+    def __init__(self, planned: Plan, program: Program, *, focus: str = "") -> None:
         super().__init__()
-        self.blast, self.tally, self.program = blast, tally, program
-        self.count = tally.counts["pending"]
+        self.planned, self.program = planned, program
         self.at: datetime | None = None
-        self._wrong = False
+        self._before: Blast | None = None
+        self._outdated = ""
+        self._wrong = self._planning = False
         self._focus = focus or "#cancel"
+
+    @property
+    def blast(self) -> Blast:
+        """The blast that is launched."""
+        return self.planned.blast
+
+    @property
+    def count(self) -> int:
+        """The messages that it sends."""
+        return self.planned.tally.counts["pending"]
 
     def compose(self) -> ComposeResult:
         """The facts, when and how, the count to type where it is large, and the two buttons."""
@@ -78,13 +96,33 @@ class LaunchScreen(ModalScreen[bool]):
                     )
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="cancel")
+                yield Button("Plan anew", id="replan", variant="primary")
                 yield Button("Launch", id="launch", variant="error" if settings.live else "primary")
 
     def on_mount(self) -> None:
         """Take toasts away: they would cover the buttons. Cancel has the focus, or the field for the time."""
         self.app.clear_notifications()
+        self._begin()
+        self._look_at_plan()
+
+    def _begin(self) -> None:
         self._look_at_moment()
         self.query_one(self._focus).focus()
+
+    @work
+    async def _look_at_plan(self) -> None:
+        """Say at once where the launch would be refused for the plan's age or other rules."""
+        settings = self.app.desk.settings
+        try:
+            await self.app.read(lambda c: blasts.check_plan(c, settings, self.blast, at=now()))
+        except Outdated as error:
+            self._say_outdated(error)
+
+    def _say_outdated(self, error: Outdated) -> None:
+        self._outdated = error.why
+        self.add_class("-outdated")
+        self._look_at_moment()
+        self.query_one("#replan").focus()
 
     def _moment(self) -> str:
         """The time that it has already, as it would be typed; a missed one is asked for a new one."""
@@ -109,23 +147,48 @@ class LaunchScreen(ModalScreen[bool]):
             f"{settings.account}, PassKit {settings.passkit.base_url}" if settings.live else settings.account
         )
         facts = {
+            "Blast": self._instead(),
             "Program": self.program.name[:200],
             "Account": account,
             "Audience": self.blast.audience[:300],
+            "Purpose": self._purpose(),
             "Text": self.blast.text,
         }
         return Content("\n").join(fact_lines(facts, WIDTH))
 
+    def _instead(self) -> str:
+        """Of which blast it is the new plan, and whether that one is still to be sent, too."""
+        before = self._before
+        if before is None:
+            return ""
+        told = f"{self.blast.id}, planned anew from {before.id}"
+        return told + (", WHICH IS STILL SCHEDULED: cancel that one" if before.state == "scheduled" else "")
+
+    def _purpose(self) -> str:
+        """What it is for, and which checks it therefore passes over."""
+        skips = service_skips(self.app.desk.settings.gate) if self.blast.purpose == "service" else ()
+        over = f": passes over {', '.join(skips).replace('_', ' ')}" if skips else ""
+        return words.purpose(self.blast) + over
+
     def _figures(self) -> Content:
+        tally = self.planned.tally
         messages = "message" if self.count == 1 else "messages"
-        time = words.duration(plans.eta_seconds(self.count, self.app.desk.settings, self.blast))
+        time = words.duration(self.planned.eta_seconds)
+        told = [*messaged_lines(messaged_of(tally)), *waiting_lines(tally, self.program.time_zone)]
         parts = [
             Content.styled(f"{self.count:>9,}  {messages} will be sent, taking about {time}", "bold"),
-            figure_lines(messaged_lines(messaged_of(self.tally)), WIDTH),
+            figure_lines(told, WIDTH),
         ]
-        if skipped := self.tally.counts["skipped"]:
+        if skipped := tally.counts["skipped"]:
             parts.append(Content.styled(f"\n{skipped:>9,}  passes are left out", "bold"))
-            parts.append(figure_lines(skipped_lines(self.tally.skipped_by_reason), WIDTH))
+            parts.append(figure_lines(skipped_lines(tally.skipped_by_reason), WIDTH))
+        if (found := self.planned.difference) is not None:
+            ago = words.duration((now() - found.planned_at).total_seconds())
+            against = f"\n{'':>9}  Against blast {found.previous}, planned {ago} ago"
+            lines = [(number, told, "$quiet") for number, told in words.difference(found)]
+            same = "" if lines else ": the same passes, the same answers"
+            parts.append(Content.styled(against + same, "bold"))
+            parts.append(figure_lines(lines, WIDTH))
         return Content("\n").join(part for part in parts if part)
 
     @on(Input.Changed, "#at")
@@ -144,6 +207,8 @@ class LaunchScreen(ModalScreen[bool]):
             told = Content(f"{in_words(self.at, zone)}, in {wait}. {inert(assumed(zone), 120)}")
         elif not trouble:
             told = Content.assemble((self._passed(), "$text-warning"), (self._undo(), "$quiet"))
+        if self._outdated:
+            told = Content.styled(inert(f"{self._outdated}: ctrl+r plans it anew.", 400), "$text-error")
         self.query_one("#moment", Static).update(told)
         act = "Launch to" if self.at is None else "Schedule for"
         launch = self.query_one("#launch", Button)
@@ -168,7 +233,8 @@ class LaunchScreen(ModalScreen[bool]):
     def _open_launch(self) -> None:
         """Only the very count, and a time that is right, open the launch."""
         counted = not self.must_type or self._is_count(self.query_one("#typed", Input).value)
-        self.query_one("#launch", Button).disabled = self._wrong or not counted or not self.count
+        ready = counted and self.count and not self._wrong and not self._outdated
+        self.query_one("#launch", Button).disabled = not ready
 
     @on(Input.Submitted)
     def _to_the_next(self) -> None:
@@ -191,25 +257,62 @@ class LaunchScreen(ModalScreen[bool]):
         self.query_one("#launch", Button).disabled = True
         urgent = self.query_one("#urgent", Tick).value
         launched = await self.app.act(partial(self._act, urgent))
-        self.dismiss(launched is not None)
+        if isinstance(launched, Outdated):
+            self._say_outdated(launched)
+        else:
+            self.dismiss(launched.id if launched is not None else None)
 
-    def _act(self, urgent: bool) -> Blast:
+    def _act(self, urgent: bool) -> Blast | Outdated:
         desk, who = self.app.desk, {"actor": self.app.desk.actor}
         if self.blast.urgent and not urgent:
             blasts.set_urgent(desk.database, desk.settings, self.blast.id, urgent=False, **who)
-        return blasts.launch(
-            desk.database,
-            desk.settings,
-            self.blast.id,
-            expect=self.count,
-            send_at=self.at,
-            at_once=self.at is None,
-            urgent=urgent,
-            ring=desk.ring,
-            **who,
+        try:
+            return blasts.launch(
+                desk.database,
+                desk.settings,
+                self.blast.id,
+                expect=self.count,
+                send_at=self.at,
+                at_once=self.at is None,
+                urgent=urgent,
+                ring=desk.ring,
+                **who,
+            )
+        except Outdated as error:
+            return error
+
+    @on(Button.Pressed, "#replan")
+    def action_replan(self) -> None:
+        """Plan it anew and ask again, with the new count. A second press meanwhile does nothing."""
+        if self._outdated and not self._planning:
+            self._planning = True
+            self.query_one("#moment", Static).update(Content.styled("Planning it anew …", "$quiet"))
+            self._replan()
+
+    @work(exit_on_error=True)
+    async def _replan(self) -> None:
+        desk, before = self.app.desk, self.blast
+        planned = await self.app.act(
+            lambda: plans.plan_again(desk.database, desk.settings, before.id, actor=desk.actor)
         )
+        if planned is None:
+            self.dismiss(None)
+            return
+        self.planned, self._before, self._outdated, self._planning = planned, before, "", False
+        self._focus = "#cancel"
+        self.remove_class("-outdated")
+        await self.recompose()
+        self._begin()
+
+    def action_page_up(self) -> None:
+        """What stands above, whatever has the focus."""
+        self.query_one("#facts", VerticalScroll).scroll_page_up(animate=False)
+
+    def action_page_down(self) -> None:
+        """What stands below, whatever has the focus."""
+        self.query_one("#facts", VerticalScroll).scroll_page_down(animate=False)
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
         """Leave the plan alone."""
-        self.dismiss(False)
+        self.dismiss(None)

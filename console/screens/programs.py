@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from store.members import Reach
     from store.programs import ProgramRow, Tier
+    from store.rules import Rules
 
 DEBOUNCE = 0.08
 """Seconds without a key press after which the filter asks the store."""
@@ -167,20 +168,24 @@ class ProgramsScreen(ConsoleScreen):
     @work(group="facts", exclusive=True)
     async def _read_facts(self) -> None:
         from console.widgets.program_facts import facts
-        from store import members, programs
+        from store import members, programs, rules
 
         found = self._source.find(self.program_id or "")
         if found is None:
             self.query_one("#facts", Static).update("")
             return
-        program = found[1].program
+        program, settings = found[1].program, self.app.desk.settings
 
-        def read(connection: sa.Connection) -> tuple[list[Tier], Reach]:
-            return programs.list_tiers(connection, program.id), members.reach(connection, program.id)
+        def read(connection: sa.Connection) -> tuple[list[Tier], Reach, Rules, dict[str, Any]]:
+            return (
+                programs.list_tiers(connection, program.id),
+                members.reach(connection, program.id),
+                rules.effective(connection, settings.gate, program.id),
+                rules.own(connection, program.id),
+            )
 
-        tiers, reach = await self.app.read(read)
-        field = self.app.desk.settings.passkit.message_field
-        self.query_one("#facts", Static).update(facts(program, tiers, reach, field))
+        known = await self.app.read(read)
+        self.query_one("#facts", Static).update(facts(program, *known, settings.passkit.message_field))
 
     # The members and their filter
 
@@ -252,9 +257,19 @@ class ProgramsScreen(ConsoleScreen):
             return syncing
         if action in ("sync", "sync_all") and syncing:
             return None
-        if action in ("message", "filter") and self.program_id is None:
+        if action in ("message", "filter", "fields", "rules") and self.program_id is None:
+            return None
+        if action == "why" and not self._members.has_focus:
             return None
         return True
+
+    def action_why(self) -> None:
+        """Why the member under the cursor is messaged or not."""
+        from console.screens.why import WhyScreen
+
+        external_id = self._members.cursor_key
+        if self.program_id is not None and external_id is not None:
+            self.app.push_screen(WhyScreen(self.program_id, external_id))
 
     def action_filter(self) -> None:
         """Type into the filter."""
@@ -274,6 +289,31 @@ class ProgramsScreen(ConsoleScreen):
         """Write to this program."""
         if self.program_id is not None:
             await self.app.open_compose(self.program_id)
+
+    def action_fields(self) -> None:
+        """What is known of the program's members."""
+        from console.screens.fields import FieldsScreen
+
+        if found := self._source.find(self.program_id or ""):
+            self.app.push_screen(FieldsScreen(found[1].program))
+
+    @work(group="rules", exclusive=True)
+    async def action_rules(self) -> None:
+        """Change what the program allows."""
+        from console.screens.rules import form
+
+        if found := self._source.find(self.program_id or ""):
+            self.app.push_screen(await form(self.app, found[1].program), self._ruled)
+
+    def _ruled(self, changed: Rules | None) -> None:
+        if changed is not None:
+            self._read_facts()
+
+    def action_imports(self) -> None:
+        """Import a file into the chosen program, or undo an import."""
+        from console.screens.imports import ImportsScreen
+
+        self.app.push_screen(ImportsScreen(self.program_id))
 
     def action_sync(self) -> None:
         """Read the chosen program again; all, where there is none yet."""

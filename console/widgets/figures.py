@@ -9,6 +9,7 @@ from textual.content import Content
 from console import words
 from console.plain import inert
 from console.widgets.cells import wrapped
+from jobs.preview import Preview
 from store.ledger import Tally
 
 NAMES = 10
@@ -92,6 +93,14 @@ def skipped_lines(skipped_by_reason: dict[str, int], *, short: bool = False) -> 
     return [
         (number, told[reason].partition(":")[0] if short else told[reason], "$quiet")
         for reason, number in skipped_by_reason.items()
+    ]
+
+
+def waiting_lines(told: Tally | Preview, time_zone: str | None) -> list[Line]:
+    """Passes that are messaged later, by what they wait for."""
+    return [
+        (number, f"wait: {words.waiting(reason, told.deferred_until[reason], time_zone)}", "$text-warning")
+        for reason, number in told.deferred_by_reason.items()
     ]
 
 

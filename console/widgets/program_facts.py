@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from textual.content import Content
 
 from console import words
 from console.plain import inert
+from console.wishes import rules_in_words
 from store.members import Reach
 from store.programs import STATES, Program, Tier
+from store.rules import Rules
 from store.times import now
 
 ALERTS = {
@@ -26,8 +29,10 @@ SIGNS = {"ok": ("●", "$text-success"), "unknown": ("◌", "$text-warning")}
 SHOWN_TIERS = 6
 
 
-def facts(program: Program, tiers: Sequence[Tier], reach: Reach, field: str) -> Content:
-    """The program's name, its designs, and how far its messages get."""
+def facts(
+    program: Program, tiers: Sequence[Tier], reach: Reach, held: Rules, own: Mapping[str, Any], field: str
+) -> Content:
+    """The program's name, its designs, how far its messages get, and the rules they go by."""
     lines = [Content.assemble((inert(program.name, 60), "bold"), (f"  {inert(program.id, 40)}", "$quiet"))]
     if program.synced_at is None:
         lines.append(Content("Never synced: press s to read its members."))
@@ -39,6 +44,7 @@ def facts(program: Program, tiers: Sequence[Tier], reach: Reach, field: str) -> 
     lines += [_designs(state, tiers) for state in STATES if state in found]
     if told := _reach(reach):
         lines.append(Content.styled(told, "$quiet"))
+    lines.append(_rules(held, own))
     return Content("\n").join(lines)
 
 
@@ -64,6 +70,13 @@ def _designs(state: str, tiers: Sequence[Tier]) -> Content:
     return Content.assemble(
         (f"{sign} ", colour), ", ".join(names), (f": {words.FIELD_STATES[state]}", "$quiet")
     )
+
+
+def _rules(held: Rules, own: Mapping[str, Any]) -> Content:
+    """What holds, and whether the program says so itself; a pair of quiet hours is one rule."""
+    count = sum(value is not None for name, value in own.items() if name != "quiet_to")
+    whose = f"Rules, {count} of its own:" if count else "Rules of the settings:"
+    return Content.assemble((f"{whose} ", "$quiet"), " · ".join(rules_in_words(held)))
 
 
 def _reach(reach: Reach) -> str:

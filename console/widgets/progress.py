@@ -17,9 +17,9 @@ from textual.widgets import Static
 from console import words
 from console.plain import inert
 from console.widgets.cells import fit
-from console.widgets.figures import STATE_COLOURS
-from jobs.plans import eta_seconds
+from console.widgets.figures import STATE_COLOURS, figure_lines, waiting_lines
 from jobs.moments import in_words
+from jobs.plans import eta_seconds
 from store import deliveries, ledger, programs
 from store.deliveries import Failure
 from store.holds import SLACK
@@ -32,6 +32,8 @@ from store.workers import alive
 READINGS = 6
 """Readings, one a second, over which the pace is taken."""
 REASONS_SHOWN = 3
+WIDEST = 120
+"""Cells of a line of figures."""
 NO_WORKER = "No worker is alive, so nothing is sent: start one with `passbell worker`."
 
 
@@ -109,11 +111,12 @@ class Progress(Static):
         self._pace.take(now_.done, time.monotonic())
         lines = [
             _title(now_.blast),
-            Content.styled(f"{inert(now_.program.name, 40)}, {inert(now_.blast.audience, 80)}", "$quiet"),
+            Content.styled(_whom(now_), "$quiet"),
             _text(now_.blast),
             Content(""),
             self._bar(now_),
             _counts(now_.tally),
+            *_waiting(now_),
             self._sentence(now_),
             *_failures(now_.failures, max(self.content_size.width, 40)),
         ]
@@ -158,13 +161,16 @@ class Progress(Static):
             return Content.assemble((told, "bold $text-warning"), "  Nobody has got it yet.")
         if not now_.workers:
             return Content.styled(NO_WORKER, "$text-error")
-        pace, left = self._pace.per_second, now_.tally.open
+        pace, put_off = self._pace.per_second, _put_off(now_)
+        left = now_.tally.open - put_off
         wait = (now_.next_due - now_.at).total_seconds() if now_.next_due else 0.0
-        if not pace and wait > 1:
-            return Content.styled(f"The next try is due in {words.duration(wait)}.", "$quiet")
+        if wait > 1 and not (pace and left):
+            what = "The next try" if left else "The next message"
+            return Content.styled(f"{what} is due in {words.duration(wait)}.", "$quiet")
         seconds = left / pace if pace else eta_seconds(left, self._settings, now_.blast)
         limits = "".join(f", {limit}" for limit in words.limits(now_.blast))
-        return Content.styled(f"Done in about {words.duration(seconds)}{limits}.", "$quiet")
+        but = ", but for those that wait" if put_off else ""
+        return Content.styled(f"Done in about {words.duration(seconds)}{but}{limits}.", "$quiet")
 
 
 def held_in_words(now_: Standing, every: timedelta) -> Content:
@@ -233,6 +239,23 @@ def _title(blast: Blast) -> Content:
 
 def _text(blast: Blast) -> Content:
     return Content.styled(f"“{inert(' '.join(blast.text.split()), 140)}”", "italic")
+
+
+def _whom(now_: Standing) -> str:
+    told = (now_.program.name, 40), (now_.blast.audience, 80), (words.purpose(now_.blast), 80)
+    return ", ".join(inert(text, limit) for text, limit in told)
+
+
+def _waiting(now_: Standing) -> list[Content]:
+    """What the gate has put off, a line for each reason; what was never started is only foreseen."""
+    lines = waiting_lines(now_.tally, now_.program.time_zone)
+    return [figure_lines(lines, WIDEST)] if lines else []
+
+
+def _put_off(now_: Standing) -> int:
+    """How many the gate lets wait. A launch makes all of a plan due at once: those are asked first."""
+    until = now_.tally.deferred_until
+    return sum(count for why, count in now_.tally.deferred_by_reason.items() if until[why][0] > now_.at)
 
 
 def _counts(tally: Tally) -> Content:

@@ -36,17 +36,20 @@ def test_a_command_teaches(empty: Passbell, words: tuple[str, ...]) -> None:
 
 def test_the_commands_are_these() -> None:
     below = {
-        "programs": "list show",
-        "members": "list show import",
-        "audiences": "save list show delete",
-        "blasts": "plan launch list show watch deliveries pause resume cancel retry rate urgent",
+        "programs": "list show fields rules",
+        "members": "list show import imports undo",
+        "audiences": "save combine presets list show explain delete",
+        "blasts": "plan replan launch list show watch deliveries pause resume cancel retry rate urgent",
+        "consents": "show give withdraw import token redeem",
+        "preferences": "show set",
+        "suppressions": "list add remove import export",
         "audit": "list verify export",
     }
     expected: set[tuple[str, ...]] = {
         (group, name) for group, names in below.items() for name in names.split()
     }
     expected |= {
-        (name,) for name in ["init", "doctor", "backup", "demo", "drill", "rehearse", "worker", "sync"]
+        (name,) for name in ["init", "doctor", "backup", "demo", "drill", "rehearse", "worker", "sync", "why"]
     }
     assert set(every_command()) == expected
 

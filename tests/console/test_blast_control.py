@@ -248,7 +248,10 @@ async def test_a_launch_is_scheduled_in_the_programs_zone_and_urgent(
 
 
 async def test_a_missed_blast_asks(desk: Desk, console: Make, clock: Clock) -> None:
-    put(desk, PLANNED, state="missed", send_at=clock.at.replace(hour=10, minute=45, second=0))
+    due = clock.at.replace(hour=10, minute=45, second=0)
+    put(
+        desk, PLANNED, state="missed", send_at=due, rules=None
+    )  # no rules, so that another zone is none of them
     with desk.database.write() as connection:
         connection.execute(programs_table.update().values(time_zone="[/x] \x1b[31m"))
     app = console(desk)

@@ -93,11 +93,11 @@ async def test_typing_shows_the_lock_screen_and_the_counts(desk: Desk, console: 
         await write(pilot, "Two cakes for one\nfor {first_name|you}")
         assert said(pilot, "#whose") == "For Ann [/foo] Lee  M-0000"
         assert said(pilot, "#said") == "Two cakes for one\nfor Ann"
-        assert "158  at most get it, in about 6 s" in said(pilot, "#figures")
-        assert "15  opted out of messages" in said(pilot, "#figures")
+        assert "158  at most get it, taking about 6 s" in said(pilot, "#figures")
+        assert "9  opted out of messages" in said(pilot, "#figures")
         pilot.app.screen.query_one(TextArea).text = "Two cakes for one"
         await settled(pilot)
-        assert "158  will get it, in" in said(pilot, "#figures")
+        assert "158  will get it, taking" in said(pilot, "#figures")
         assert said(pilot, "#length").startswith("17 of 500 characters")
 
 

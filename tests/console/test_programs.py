@@ -153,7 +153,7 @@ def test_what_a_filters_words_mean(words: str, search: str, predicate: str | Non
 
 async def test_a_member_opens_with_all_that_is_known(desk: Desk, console: MakeConsole) -> None:
     app = console(desk)
-    async with app.run_test(size=(100, 40)) as pilot:
+    async with app.run_test(size=(200, 50)) as pilot:
         await settled(pilot)
         await pilot.press("slash", *"M-0002", "enter")
         await settled(pilot)
@@ -313,15 +313,3 @@ def test_a_wrong_condition_looks_as_it_did(desk: Desk, console: MakeConsole, sna
         await settled(pilot)
 
     assert snap_compare(console(desk), terminal_size=(80, 24), run_before=ask)
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-def test_a_member_looks_as_it_did(
-    desk: Desk, console: MakeConsole, snap_compare: Any, size: tuple[int, int]
-) -> None:
-    async def open_(pilot: Pilot[Any]) -> None:
-        await settled(pilot)
-        await pilot.press("enter", "down", "enter")
-        await settled(pilot)
-
-    assert snap_compare(console(desk), terminal_size=size, run_before=open_)

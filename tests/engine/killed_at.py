@@ -46,7 +46,7 @@ class Nursery:
         when   before   the step begins
                within   the step is done, and the transaction it belongs to is not yet committed
                after    the transaction it belongs to is committed; for a coroutine: its result is there
-        where  the step, a public function: `store.ledger:claim`
+        where  the step, a public function: `store.claims:claim`
         what   the words after `passbell`; none for a worker
         """
         assert self._process.stdin is not None

@@ -191,11 +191,11 @@ def test_a_worker_killed_in_or_after_each_transaction_loses_nobody(build: Build,
     blast_id = house.launch()
     before = house.tally(blast_id).states
     # Nobody rings for this one: it dies in its first tick, before it has sent anything.
-    assert killed(house, blast_id, "within", "store.ledger:release_expired") == before
+    assert killed(house, blast_id, "within", "store.claims:release_expired") == before
     for _ in range(4):
         ring(blast_id)
-    assert killed(house, blast_id, "within", "store.ledger:claim") == before
-    assert killed(house, blast_id, "after", "store.ledger:claim")["sending"] == BATCH
+    assert killed(house, blast_id, "within", "store.claims:claim") == before
+    assert killed(house, blast_id, "after", "store.claims:claim")["sending"] == BATCH
     assert house.stats["changed_passes"] == 0
     assert killed(house, blast_id, "within", "store.settlements:settle")["accepted"] == 0
     assert house.stats["changed_passes"] > 0  # phones have shown what the ledger does not know yet
