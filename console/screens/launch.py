@@ -157,12 +157,8 @@ class LaunchScreen(ModalScreen[int | None]):
         return Content("\n").join(fact_lines(facts, WIDTH))
 
     def _instead(self) -> str:
-        """Of which blast it is the new plan, and whether that one is still to be sent, too."""
-        before = self._before
-        if before is None:
-            return ""
-        told = f"{self.blast.id}, planned anew from {before.id}"
-        return told + (", WHICH IS STILL SCHEDULED: cancel that one" if before.state == "scheduled" else "")
+        """Of which blast it is the new plan."""
+        return "" if self._before is None else f"{self.blast.id}, planned anew from {self._before.id}"
 
     def _purpose(self) -> str:
         """What it is for, and which checks it therefore passes over."""
