@@ -145,7 +145,10 @@ def changed(state: State, given: Mapping[str, Any]) -> Change | None:
     """
     member_id, imported, attributes, *columns = state
     kept = {name: value for name, value in given.items() if name not in COLUMNS}
-    keys = [name for name, value in kept.items() if not same(imported.get(name), value)]
+    if imported:
+        keys = [name for name, value in kept.items() if not same(imported.get(name), value)]
+    else:
+        keys = [name for name, value in kept.items() if value is not None]
     before: Values = {}
     for number, name in enumerate(COLUMNS):
         if (became := given.get(name)) is not None and became != columns[number]:
@@ -156,9 +159,13 @@ def changed(state: State, given: Mapping[str, Any]) -> Change | None:
         before["imported"] = {name: imported[name] for name in keys if name in imported}
         before["shown"] = {name: attributes[name] for name in keys if name in attributes}
         # What the pass itself says is what is there and was not imported; it stays on top.
-        own = {
-            name: value for name, value in attributes.items() if not same(imported.get(name, ABSENT), value)
-        }
+        own = attributes
+        if imported:
+            own = {
+                name: value
+                for name, value in attributes.items()
+                if not same(imported.get(name, ABSENT), value)
+            }
         imported = {name: value for name, value in (imported | kept).items() if value is not None}
         attributes = imported | own
     return Change(State(member_id, imported, attributes, *columns), before) if before else None

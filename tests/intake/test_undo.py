@@ -119,7 +119,7 @@ def test_boarding_records_that_said_something_are_kept(database: Database, tmp_p
     before = stored(database, "flights")
     said = {"purpose": "marketing", "given": False, "source": "console", "actor": "ann"}
     with database.write() as connection:
-        one = next(iter(before.values())).id
+        one = before["2201234567890/1/LHR"].id
         connection.execute(consents.insert().values(member_id=one, at=datetime.now(UTC), **said))
     with pytest.raises(Refused, match="have told their wishes, such as 2201234567890/1/LHR"):
         take_back(database, done.import_id)
