@@ -7,7 +7,7 @@ is not asked for is as the program has it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store import zones
-from store.database import upsert
+from store.database import among, upsert
 from store.errors import UsageError
 from store.schema import members, preference_changes, preferences
 from store.settings import read_quiet_hours
@@ -24,6 +24,8 @@ from store.times import rfc3339
 LONGEST_CATEGORY = 40
 MOST_CATEGORIES = 50
 MOST = 1_000
+_COLUMNS = {"language": "locale", "time_zone": "time_zone"}
+"""Preferences that are columns of the member."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 
 
@@ -169,11 +171,25 @@ def history(connection: sa.Connection, member_id: int, limit: int = 100) -> list
     return [Change(row.at, row.actor, row.source, row.before, row.after) for row in connection.execute(query)]
 
 
+def own_columns(connection: sa.Connection, member_ids: Sequence[int]) -> dict[int, set[str]]:
+    """Those of these members who said their time zone or language themselves, with the columns of that."""
+    changes = preference_changes
+    query = sa.select(changes.c.member_id, changes.c.after).order_by(changes.c.id)
+    found: dict[int, set[str]] = {}
+    for member_id, after in connection.execute(
+        query.where(among(connection, changes.c.member_id, member_ids))
+    ):
+        for name, column in _COLUMNS.items():
+            if name in after:
+                mine = found.setdefault(member_id, set())
+                mine.discard(column) if after[name] is None else mine.add(column)
+    return found
+
+
 def _write(
     connection: sa.Connection, member_id: int, after: Mapping[str, Any], names: Iterable[str], at: datetime
 ) -> None:
-    columns = {"language": "locale", "time_zone": "time_zone"}
-    own = {columns[name]: after[name] for name in names if name in columns}
+    own = {_COLUMNS[name]: after[name] for name in names if name in _COLUMNS}
     if own:
         connection.execute(members.update().where(members.c.id == member_id).values(**own))
     quiet_from, _, quiet_to = (after["quiet_hours"] or "").partition("-")

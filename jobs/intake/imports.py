@@ -21,7 +21,7 @@ from jobs.intake.files import all_rows, stage, texts
 from jobs.intake.mapping import Columns, map_columns
 from jobs.intake.rows import Row, Table, open_table
 from jobs.intake.staging import Reject, Staging, staging, uncollected, write_rejects
-from store import audit, catalogue, imports, keys, suppressions
+from store import audit, catalogue, imports, keys, preferences, suppressions
 from store.database import Database, lock
 from store.errors import UsageError
 from store.imports import Change, State
@@ -219,6 +219,8 @@ def _apply(
     secret: keys.Secret,
 ) -> None:
     targets = [columns.targets[column] for column in columns.kept]
+    wishes = [target for target in targets if target in imports.COLUMNS]
+    kept_wishes = 0
     total = report.rows - report.rejected
     done = 0
     for chunk in staged.first_of_each():
@@ -226,6 +228,8 @@ def _apply(
         mine = members.c.program_id == report.program_id
         named = members.c.external_id.in_(texts(connection, [row.id for row in chunk]))
         known = imports.states(connection, sa.and_(mine, named))
+        ids = [member.member_id for member in known.values()] if wishes else []
+        own = preferences.own_columns(connection, ids) if ids else {}
         changes: list[Change] = []
         strangers: list[flights.Record] = []
         # One document a chunk: a call of the parser for each row takes longer than the parsing.
@@ -233,6 +237,9 @@ def _apply(
         for row, (cells, record) in zip(chunk, waiting, strict=True):
             given = {target: cell for target, cell in zip(targets, cells, strict=True) if cell != ""}
             if (member := known.get(row.id)) is not None:
+                if theirs := own.get(member.member_id, set()).intersection(given):
+                    given = {target: cell for target, cell in given.items() if target not in theirs}
+                    kept_wishes += 1
                 if (change := _compare(report, row.id, member, given)) is not None:
                     changes.append(change)
             elif flight:
@@ -244,6 +251,8 @@ def _apply(
             made = flights.create(connection, report.program_id, strangers, secret)
             imports.write(connection, report.import_id, changes, made)
         done += len(chunk)
+    if kept_wishes:
+        report.notes.append(f"time zone or language stays where members said it themselves: {kept_wishes:,}")
     progress("counting", total, total)
 
 

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from jobs.intake.flights import ensure_flights_program
 from jobs.intake.imports import ImportReport, import_members
-from store import audiences, audit
+from store import audiences, audit, preferences
 from store.database import Database
 from store.errors import UsageError
 from store.schema import members, passes, programs
+from store.times import now
 from tests.store.crowd import add_members, member, open_store
 
 
@@ -135,6 +136,24 @@ def test_what_the_provider_decides_is_left_alone(database: Database, tmp_path: P
     after = stored(database)["2"]
     assert (after.opted_out, after.points, after.tier_id, after.name) == (True, None, None, "")
     assert after.imported == {"zip": "5", "shop": "file"}
+
+
+def test_what_a_member_said_of_themselves_stays(database: Database, tmp_path: Path) -> None:
+    def say(external_id: str, **wanted: Any) -> None:
+        fit = preferences.checked(wanted)
+        with database.write() as connection:
+            id_ = stored(database)[external_id].id
+            preferences.change(connection, id_, fit, at=now(), actor="ann", source="till")
+
+    say("1", time_zone="Asia/Tokyo", language="ja")
+    say("2", time_zone="Asia/Tokyo")
+    say("2", time_zone=None)
+    report = bring(database, tmp_path, "id,time_zone,locale\n1,Europe/Rome,it\n2,Europe/Rome,it\n")
+    assert (report.changed + report.new, report.unchanged) == (1, 1)
+    assert report.notes == ["time zone or language stays where members said it themselves: 1"]
+    after = stored(database)
+    assert (after["1"].time_zone, after["1"].locale) == ("Asia/Tokyo", "ja")
+    assert (after["2"].time_zone, after["2"].locale) == ("Europe/Rome", "it")
 
 
 def test_a_name_that_no_predicate_can_spell_is_ignored(database: Database, tmp_path: Path) -> None:
