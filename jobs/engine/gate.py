@@ -24,7 +24,7 @@ from jobs.engine import quiet
 from store import rules as program_rules
 from store import texts, zones
 from store.claims import Answer
-from store.database import among, has_item, later
+from store.database import among, as_table, has_item, later
 from store.ledger import WAITS
 from store.programs import INACTIVE
 from store.rules import Rules
@@ -95,15 +95,6 @@ class Message:
         return frozenset(words | ({"unknown_time_zone"} if "quiet_hours" in words else set()))
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Members that have a time zone and quiet hours in common, and when theirs end; None: not known."""
-
-    time_zone: str | None
-    hours: quiet.Hours | None
-    until: datetime | None
-
-
 class Gate:
     """The gate of one program, as it stands at one moment, for one kind of message.
 
@@ -131,6 +122,7 @@ class Gate:
         self.passed_over = message.passed_over(settings)
         self._connection, self._program_id, self._message = connection, program_id, message
         self._preferred = _any(connection, sa.select(preferences.c.member_id))
+        self._windows: sa.CTE | None = None
         self._windows = self._read_windows(scope, member_id)
         self._has_past = self._find_past()
         self._conditions = dict(self._build())
@@ -153,10 +145,9 @@ class Gate:
 
     def until(self) -> sa.ColumnElement[datetime | None]:
         """Where the answer is in WAITS, the moment at which to ask again; of no meaning elsewhere."""
-        ends = [(self._in(one), sa.literal(one.until, Moment)) for one in self._windows if one.until]
         cases: list[tuple[Any, Any]] = []
-        if "quiet_hours" in self._conditions:
-            cases.append((self._conditions["quiet_hours"], sa.case(*ends, else_=sa.null())))
+        if self._windows is not None and "quiet_hours" in self._conditions:
+            cases.append((self._conditions["quiet_hours"], self._windows.c.until))
         if "too_soon" in self._conditions:
             seconds = self.rules.pass_interval_minutes * 60
             spaced = later(self._connection, self._last_message(), seconds)
@@ -202,6 +193,8 @@ class Gate:
         joined = source.join(members, members.c.id == passes.c.member_id).outerjoin(tiers, tier)
         if self._preferred:
             joined = joined.outerjoin(preferences, preferences.c.member_id == members.c.id)
+        if self._windows is not None:
+            joined = joined.outerjoin(self._windows, self._windows.c.whose == self._whose())
         return query.select_from(joined)
 
     def _build(self) -> Iterator[tuple[str, Condition]]:
@@ -246,12 +239,9 @@ class Gate:
             yield "declined", has_item(self._connection, preferences.c.declined, self._message.category)
 
     def _about_the_hour(self) -> Iterator[tuple[str, Condition]]:
-        known = [window for window in self._windows if window.until is not None]
-        unknown = [window for window in self._windows if window.until is None]
-        if unknown:
-            yield "unknown_time_zone", sa.or_(*(self._in(window) for window in unknown))
-        if known:
-            yield "quiet_hours", sa.or_(*(self._in(window) for window in known))
+        if self._windows is not None:
+            yield "unknown_time_zone", self._windows.c.known == 0
+            yield "quiet_hours", self._windows.c.known == 1
 
     def _about_the_past(self) -> Iterator[tuple[str, Condition]]:
         if not self._has_past:
@@ -278,15 +268,18 @@ class Gate:
 
     # The hour
 
-    def _read_windows(self, scope: Condition | None, member_id: int | None) -> list[Window]:
-        """Those for whom it is quiet now, or for whom nobody can tell."""
+    def _read_windows(self, scope: Condition | None, member_id: int | None) -> sa.CTE | None:
+        """Those for whom it is quiet now, with its end, or for whom nobody can tell; None: nobody.
+
+        As a table, since members may have as many quiet hours and zones as they like.
+        """
         own = sa.and_(
             preferences.c.quiet_from.is_not(None), preferences.c.quiet_from != preferences.c.quiet_to
         )
         if self.rules.quiet is None and not (
             self._preferred and _any(self._connection, sa.select(preferences.c.member_id).where(own))
         ):
-            return []
+            return None
         hours = (preferences.c.quiet_from, preferences.c.quiet_to)
         columns = (members.c.time_zone, *(hours if self._preferred else (sa.null(), sa.null())))
         source = passes if scope is None else deliveries.join(passes, passes.c.id == deliveries.c.pass_id)
@@ -294,28 +287,28 @@ class Gate:
         query = query.where(members.c.program_id == self._program_id if scope is None else scope)
         if member_id is not None:
             query = query.where(members.c.id == member_id)
-        windows = []
+        ends: list[tuple[str, int, datetime]] = []
         for name, start, out in self._connection.execute(query):
-            preferred = None if start is None else (start, out)
-            wanted = preferred or self.rules.quiet
+            wanted = self.rules.quiet if start is None else (start, out)
             if wanted is None or wanted[0] == wanted[1]:
                 continue
             zone = zones.first_known(name, self.rules.time_zone)
             until = quiet.ends(wanted, zone, self.at) if zone is not None else None
             if zone is None or until is not None:
-                windows.append(Window(name, preferred, until))
-        return windows
+                ends.append((_spelled(name, start, out), int(zone is not None), until or self.at))
+        if not ends:
+            return None
+        kinds: dict[str, Any] = {"whose": sa.Text(), "known": sa.Integer(), "until": Moment()}
+        # Materialized, SQLite makes an index of it: thousands of members may each have hours of their own.
+        return as_table(self._connection, ends, kinds).cte("windows").prefix_with("MATERIALIZED")
 
-    def _in(self, window: Window) -> Condition:
-        same = members.c.time_zone.is_not_distinct_from(window.time_zone)
-        if not self._preferred:
-            return same
-        start, out = window.hours or (None, None)
-        return sa.and_(
-            same,
-            preferences.c.quiet_from.is_not_distinct_from(start),
-            preferences.c.quiet_to.is_not_distinct_from(out),
-        )
+    def _whose(self) -> sa.ColumnElement[str]:
+        """A member's zone and quiet hours in one text, as `_spelled` has it."""
+        parts = [members.c.time_zone]
+        parts += [preferences.c.quiet_from, preferences.c.quiet_to] if self._preferred else []
+        zone, *hours = (sa.func.coalesce(part, "") for part in parts)
+        start, out = hours or ("", "")
+        return zone + "|" + start + "|" + out
 
     # The past
 
@@ -412,6 +405,10 @@ def own_text(text: str, member: Mapping[str, Any]) -> tuple[str, str | None]:
         except texts.TooLong:
             return text, "too_long"
     return own, "same_text" if own and own == member["shown_text"] else None
+
+
+def _spelled(time_zone: str | None, start: str | None, out: str | None) -> str:
+    return f"{time_zone or ''}|{start or ''}|{out or ''}"
 
 
 def _any(connection: sa.Connection, query: sa.Select[Any]) -> bool:

@@ -20,6 +20,7 @@ from store.database import Database, among
 from store.errors import Refused
 from store.schema import blasts as blast_table
 from store.schema import deliveries, members, passes
+from store.schema import preferences as preference_table
 from store.settings import Settings, load
 from store.settlements import Settlement
 from store.times import now
@@ -41,9 +42,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def database(store_url: str) -> Iterator[Database]:
+def database(current_url: str) -> Iterator[Database]:
     """Members m0, m1 ... of a program in Vienna, each with an installed pass."""
-    database = open_store(store_url, PROGRAM)
+    database = open_store(current_url, PROGRAM)
     add_members(database, [member(f"m{number}", status="ACTIVE") for number in range(4)])
     with database.write() as connection:
         program = sa.table("programs", sa.column("time_zone"), sa.column("message_field"))
@@ -152,6 +153,30 @@ def test_quiet_hours_put_off_by_each_members_wall_clock(database: Database, sett
     assert accept(database, settings, blast_id, utc("2026-10-25 06:59")) == []
     assert accept(database, settings, blast_id, utc("2026-10-25 07:00")) == ["m0"]
     assert tally(database, blast_id).states["accepted"] == 4
+
+
+def test_members_may_each_have_hours_of_their_own(database: Database, settings: Settings) -> None:
+    """More of them than an expression may have parts: SQLite ends at a depth of 1,000."""
+    starts = [f"{minute // 60:02}:{minute % 60:02}" for minute in range(700)]
+    hours = [(start, out) for start in starts for out in ("18:00", "19:00")]
+    add_members(database, [member(f"n{number}", status="ACTIVE") for number in range(len(hours))])
+    with database.write() as connection:
+        new = sa.select(members.c.id).where(members.c.external_id.like("n%")).order_by(members.c.id)
+        ids = connection.scalars(new).all()
+        one = dict(connection.execute(sa.select(passes).limit(1)).mappings().one())
+        del one["id"]
+        held = [one | {"member_id": id_, "provider_id": f"own{id_}"} for id_ in ids]
+        connection.execute(passes.insert(), held)
+        told = {"declined": [], "updated_at": now()}
+        rows = [
+            {"member_id": id_, "quiet_from": start, "quiet_to": out, **told}
+            for id_, (start, out) in zip(ids, hours, strict=True)
+        ]
+        connection.execute(preference_table.insert(), rows)
+    noon = (now() + timedelta(days=2)).replace(hour=12)
+    made = planned(database, settings, send_at=noon)
+    assert made.tally.deferred_by_reason == {"quiet_hours": len(hours)}
+    assert made.tally.states["pending"] == len(hours) + 4
 
 
 def test_without_a_known_time_zone_quiet_hours_send_nothing(database: Database, settings: Settings) -> None:
