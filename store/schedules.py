@@ -16,15 +16,14 @@ from store.schema import blasts, deliveries
 def start(connection: sa.Connection, blast_id: int, *, at: datetime, sends_from: datetime | None) -> Blast:
     """Let a blast run, with no moment of its own any more; nothing of it is claimed before `sends_from`."""
     ledger.step(connection, blast_id, "running", at=at)
-    # A plan asks the gate for the moment it was made for, and this may be another: it is asked again.
-    pending = sa.and_(deliveries.c.blast_id == blast_id, deliveries.c.state == "pending")
-    connection.execute(deliveries.update().where(pending, deliveries.c.due_at > at).values(due_at=at))
+    _ask_anew(connection, blast_id, at)
     return _set(connection, blast_id, send_at=None, sends_from=sends_from)
 
 
 def schedule(connection: sa.Connection, blast_id: int, *, send_at: datetime, at: datetime) -> Blast:
     """Give a blast that was not yet started its moment, or another one."""
-    ledger.step(connection, blast_id, "scheduled", at=at)
+    if ledger.step(connection, blast_id, "scheduled", at=at).send_at != send_at:
+        _ask_anew(connection, blast_id, at)
     return _set(connection, blast_id, send_at=send_at)
 
 
@@ -41,6 +40,12 @@ def come_due(
     due = blasts.update().where(scheduled, blasts.c.send_at <= at).values(state="running", started_at=at)
     missed = _changed(connection, late)
     return _changed(connection, due), missed
+
+
+def _ask_anew(connection: sa.Connection, blast_id: int, at: datetime) -> None:
+    """What a plan put off for its own moment may leave at another: the gate is asked again then."""
+    pending = sa.and_(deliveries.c.blast_id == blast_id, deliveries.c.state == "pending")
+    connection.execute(deliveries.update().where(pending, deliveries.c.due_at > at).values(due_at=at))
 
 
 def _changed(connection: sa.Connection, change: sa.Update) -> list[Blast]:

@@ -201,9 +201,14 @@ def test_a_plan_is_asked_for_its_moment_and_asked_anew_when_it_starts_at_another
     assert made.tally.deferred_by_reason == {"quiet_hours": 4}
     moments = [moment for moment in due_at(database, made.blast.id).values() if moment is not None]
     assert min(moments) > now() + timedelta(days=1)
-    blasts.launch(
-        database, settings, made.blast.id, expect=4, at_once=True, actor="test", ring=lambda _: None
-    )
+    say: dict[str, Any] = {"expect": 4, "actor": "test", "ring": lambda _: None}
+    moved = now() + timedelta(hours=1)
+    blasts.launch(database, settings, made.blast.id, send_at=moved, **say)
+    moments = [moment for moment in due_at(database, made.blast.id).values() if moment is not None]
+    assert max(moments) < moved
+    with database.write() as connection:
+        connection.execute(deliveries.update().values(due_at=now() + timedelta(days=3)))
+    blasts.launch(database, settings, made.blast.id, at_once=True, **say)
     moments = [moment for moment in due_at(database, made.blast.id).values() if moment is not None]
     assert max(moments) <= now()
     assert claim(database, settings, made.blast.id, now() + timedelta(hours=1)) == (0, [])
