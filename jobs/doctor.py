@@ -14,7 +14,7 @@ from jobs.channels import passkit_records as records
 from jobs.channels.passkit_api import PassKit
 from jobs.channels.passkit_errors import PassKitError, plain
 from jobs.intake.discovery import NO_FLIGHTS, discover, read_tiers, region_hint
-from store import members, programs, workers
+from store import keys, members, programs, rules, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.migrations import HEAD, revision
@@ -86,6 +86,7 @@ async def examine(database: Database, client: PassKit, settings: Settings) -> li
     found += await _passkit(client, settings)
     if usable:
         found += await asyncio.to_thread(lambda: [*_members(database, settings)])
+        found += await asyncio.to_thread(lambda: [*_gate(database, settings)])
     return found + [Finding("ok", "limits", sentence) for sentence in LIMITS]
 
 
@@ -241,6 +242,22 @@ def _members(database: Database, settings: Settings) -> Iterator[Finding]:
         if row.program.kind != "flight":
             yield _freshness(row.program, settings)
         yield from _reach(row.program, reach[row.program.id])
+
+
+def _gate(database: Database, settings: Settings) -> Iterator[Finding]:
+    """What would keep the gate from letting anybody through, or from knowing whom it must not."""
+    with database.read() as connection:
+        try:
+            keys.check(connection, settings.consent_secret)
+        except PassbellError as error:
+            yield Finding("fail", "suppressions", str(error), "restore consent.secret")
+        for program_id, name in programs.names(connection, settings.account).items():
+            held = rules.effective(connection, settings.gate, program_id)
+            if held.quiet is not None and held.time_zone is None:
+                told = (
+                    f"{name} has quiet hours and no known time zone: members without one are never messaged"
+                )
+                yield Finding("warn", name, told, "set gate.time_zone, such as Europe/Vienna")
 
 
 def _freshness(program: Program, settings: Settings) -> Finding:

@@ -13,8 +13,8 @@ import pytest
 from jobs.doctor import Finding, examine
 from jobs.intake.sync import sync
 from jobs.rehearsal.world import World
+from store import keys
 from store.database import Database
-from store.migrations import migrate
 from store.schema import passes, programs, workers
 from store.settings import Settings
 from store.times import now
@@ -30,9 +30,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'passbell.db'}")
-    migrate(database)
+def database(current_sqlite_url: str) -> Iterator[Database]:
+    database = Database(current_sqlite_url)
     yield database
     database.close()
 
@@ -178,6 +177,19 @@ async def test_members_never_or_long_ago_synced(database: Database, tmp_path: Pa
     assert ("warn", "Linden was synced for another message field") in of(
         await look(database, script, other), "Linden"
     )
+
+
+async def test_what_would_keep_the_gate_shut_is_told(database: Database, tmp_path: Path) -> None:
+    mine = settings(tmp_path, gate__quiet_hours="21:00-08:00", consent__secret="mine")
+    with database.write() as connection:
+        connection.execute(
+            programs.insert().values(id="P1", account=mine.account, kind="membership", name="Café", status=[])
+        )
+        keys.keep(connection, lambda: "somebody else's")
+    found = await look(database, Tiny([]), mine)
+    assert levels(found, "suppressions") == {"suppressions": "fail"}
+    told = "Café has quiet hours and no known time zone: members without one are never messaged"
+    assert ("warn", told) in of(found, "Café")
 
 
 async def test_a_worker_unheard_of_for_ten_seconds_is_not_alive(database: Database, tmp_path: Path) -> None:
