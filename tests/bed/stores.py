@@ -49,12 +49,9 @@ EMPTY = "; ".join(
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, once on each database; with tables if `current_url` is asked for."""
     current = "current_url" in request.fixturenames
-    if request.param == "sqlite":
-        path = tmp_path / "passbell.db"
-        if current:
-            shutil.copy(request.getfixturevalue("current_file"), path)
-        return f"sqlite:///{path}"
-    url: str = request.getfixturevalue("current_postgres_url" if current else "postgres_url")
+    if request.param == "sqlite" and not current:
+        return f"sqlite:///{tmp_path / 'passbell.db'}"
+    url: str = request.getfixturevalue(f"current_{request.param}_url" if current else "postgres_url")
     return url
 
 
@@ -62,6 +59,14 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def current_url(store_url: str) -> str:
     """The URL of a store that has this version's tables and no row: the fixture of every contract suite."""
     return store_url
+
+
+@pytest.fixture
+def current_sqlite_url(current_file: Path, tmp_path: Path) -> str:
+    """The same in SQLite, for what no other database has a part in."""
+    path = tmp_path / "passbell.db"
+    shutil.copy(current_file, path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from textual.widgets import Input, TextArea
 
 from console.app import Console
 from console.desk import Desk
+from console.screens import build
 from store.database import Database
 from store.schema import blasts, programs, workers
 from store.settings import load
@@ -55,9 +56,10 @@ def clock(seeded: tuple[Path, Clock]) -> Iterator[Clock]:
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No blinking cursor: Textual's own switch does not reach every field. And quick hands."""
+    """No blinking cursor: Textual's own switch does not reach every field. And quick hands and answers."""
     monkeypatch.setattr("textual.app.wait_for_idle", at_rest)
     monkeypatch.setattr("textual.pilot.wait_for_idle", at_rest)
+    monkeypatch.setattr(build, "DEBOUNCE", 0.02)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import monotonic, process_time
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled, WorkerFailed
 
@@ -47,9 +48,12 @@ async def at_rest(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
 
 
 async def typed(pilot: Pilot[Any], text: str) -> None:
-    """Type a text into what has the focus."""
+    """Type a text into what has the focus, quicker than the screen follows."""
     names = {" ": "space", "\n": "enter"}
-    await pilot.press(*(names.get(character, character) for character in text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("textual.app.wait_for_idle", asyncio.sleep)
+        await pilot.press(*(names.get(character, character) for character in text))
+    await pilot.pause()
 
 
 def shown(pilot: Pilot[Any]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 import sqlalchemy as sa
 from hypothesis import given
@@ -136,8 +135,8 @@ def test_a_rest_that_one_worker_was_asked_for_binds_all_and_ends() -> None:
     assert slots.closed <= 25 + LONGEST_REST
 
 
-def test_a_sender_that_has_nothing_more_to_send_keeps_no_slots(tmp_path: Path) -> None:
-    database = open_store(f"sqlite:///{tmp_path / 'passbell.db'}")
+def test_a_sender_that_has_nothing_more_to_send_keeps_no_slots(current_sqlite_url: str) -> None:
+    database = open_store(current_sqlite_url)
 
     def held() -> object:
         with database.read() as connection:

@@ -290,8 +290,8 @@ def both_ways(stage: Stage, scene: str, one: Act, other: Act) -> Iterator[Crosse
 
 
 @pytest.fixture
-def stage(store_url: str, tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(store_url, tmp_path)
+def stage(current_url: str, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(current_url, tmp_path)
     yield made
     made.close()
 

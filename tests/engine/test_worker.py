@@ -55,13 +55,13 @@ def test_kill_9_in_mid_blast_loses_nobody_and_alerts_nobody_twice(build: Build) 
 
 
 def test_two_workers_keep_to_one_limit_in_every_window(build: Build) -> None:
-    house = build(passkit__rate_per_second="100", rehearsal__members="300")
+    house = build(passkit__rate_per_second="100", rehearsal__members="200")
     blast_id = house.launch()
     house.start_worker()
     house.start_worker()
     house.wait_for_state(blast_id, "finished")
     stats = house.stats
-    assert stats["requests"] > 400
+    assert stats["requests"] > 250
     assert stats["busiest_second"] <= 100
     house.nothing_lost(blast_id)
 
@@ -124,16 +124,16 @@ def test_cancel_in_mid_blast_keeps_the_sum(build: Build) -> None:
 
 @one_store
 def test_a_blasts_own_rate_takes_effect_while_it_runs(build: Build) -> None:
-    house = build(passkit__rate_per_second="40")
+    house = build(passkit__rate_per_second="60")
     blast_id = house.launch()
     house.start_worker()
     house.wait_for_accepted(blast_id, 5)
-    house.say(blasts.set_rate, blast_id, per_second=10)
+    house.say(blasts.set_rate, blast_id, per_second=20)
     seen = house.tally(blast_id).states["accepted"]
     house.wait_for_accepted(blast_id, seen + 20)  # those that were on their way are through by then
     house.control("POST", "reset-stats")
     house.wait_for_accepted(blast_id, seen + 40)
-    assert house.stats["busiest_second"] <= 10
+    assert house.stats["busiest_second"] <= 20
     house.say(blasts.set_rate, blast_id, per_second=None)
     house.wait_for_state(blast_id, "finished")
 

@@ -17,7 +17,6 @@ from jobs.rehearsal.world import World
 from store import audit, members, programs
 from store.database import Database
 from store.errors import PassbellError, UsageError
-from store.migrations import migrate
 from store.programs import Program
 from store.schema import syncs
 from tests.channels.conftest import Request, answer
@@ -43,9 +42,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'passbell.db'}")
-    migrate(database)
+def database(current_sqlite_url: str) -> Iterator[Database]:
+    database = Database(current_sqlite_url)
     yield database
     database.close()
 

@@ -36,8 +36,8 @@ def end(database: Database, at: datetime) -> None:
         holds.end_look(connection, "rehearsal", next_at=at + EVERY)
 
 
-def test_a_look_is_taken_once_when_due_and_again_after_it_ended(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_look_is_taken_once_when_due_and_again_after_it_ended(current_url: str) -> None:
+    database = open_store(current_url)
     held(database)
     assert not take(database, NOW + EVERY - SECOND)
     assert not take(database, NOW + EVERY, "live")
@@ -49,8 +49,8 @@ def test_a_look_is_taken_once_when_due_and_again_after_it_ended(store_url: str) 
     database.close()
 
 
-def test_a_look_that_takes_its_time_is_the_only_one_whatever_else_is_held_meanwhile(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_look_that_takes_its_time_is_the_only_one_whatever_else_is_held_meanwhile(current_url: str) -> None:
+    database = open_store(current_url)
     held(database)
     assert take(database, NOW + EVERY)
     held(database, probe_at=NOW + 2 * EVERY)
@@ -61,8 +61,8 @@ def test_a_look_that_takes_its_time_is_the_only_one_whatever_else_is_held_meanwh
     database.close()
 
 
-def test_a_blast_that_waits_for_the_operator_is_not_looked_at(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_blast_that_waits_for_the_operator_is_not_looked_at(current_url: str) -> None:
+    database = open_store(current_url)
     asks, waits = held(database, probe_at=None), held(database)
     urgent = held(database)
     with database.write() as connection:
@@ -79,8 +79,8 @@ def test_a_blast_that_waits_for_the_operator_is_not_looked_at(store_url: str) ->
     database.close()
 
 
-def test_of_many_workers_one_looks(store_url: str) -> None:
-    database = open_store(store_url)
+def test_of_many_workers_one_looks(current_url: str) -> None:
+    database = open_store(current_url)
     held(database)
     held(database)
     together = Barrier(4)
@@ -95,8 +95,10 @@ def test_of_many_workers_one_looks(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["ok", "unknown"])
-def test_the_designs_of_a_blast_are_those_of_who_is_still_to_be_messaged(store_url: str, state: str) -> None:
-    database = open_store(store_url)
+def test_the_designs_of_a_blast_are_those_of_who_is_still_to_be_messaged(
+    current_url: str, state: str
+) -> None:
+    database = open_store(current_url)
     blast_id = planned(database, 10, 2)
     designs = [("gold", "Gold", "T1", state), ("silver", "Silver", "T1", "ok"), ("iron", "Iron", "T2", "ok")]
     mute = [("lead", "Lead", "T3", "no_field"), ("none", "None", None, "unknown"), ("tin", "Tin", "T4", "ok")]

@@ -105,8 +105,8 @@ def counts(database: Database, blast_id: int) -> dict[str, int]:
         return ledger.tally(connection, blast_id).counts
 
 
-def test_a_plan_counts_what_is_sent_and_what_is_not(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_plan_counts_what_is_sent_and_what_is_not(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = planned(database)
     with database.read() as connection:
         tally = ledger.tally(connection, blast_id)
@@ -117,8 +117,8 @@ def test_a_plan_counts_what_is_sent_and_what_is_not(store_url: str) -> None:
     database.close()
 
 
-def test_the_database_refuses_a_second_delivery_for_a_pass(store_url: str) -> None:
-    database = open_store(store_url)
+def test_the_database_refuses_a_second_delivery_for_a_pass(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = planned(database)
     asked = sa.select(
         passes.c.id.label("pass_id"),
@@ -132,8 +132,8 @@ def test_the_database_refuses_a_second_delivery_for_a_pass(store_url: str) -> No
     database.close()
 
 
-def test_nothing_is_claimed_before_the_launch_nor_while_paused(store_url: str) -> None:
-    database = open_store(store_url)
+def test_nothing_is_claimed_before_the_launch_nor_while_paused(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = planned(database)
     assert claim(database, blast_id) == (0, [])
     step(database, blast_id, "running")
@@ -144,8 +144,8 @@ def test_nothing_is_claimed_before_the_launch_nor_while_paused(store_url: str) -
     database.close()
 
 
-def test_two_claims_never_overlap(store_url: str) -> None:
-    database = open_store(store_url)
+def test_two_claims_never_overlap(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database)
     claims = [claim(database, blast_id)[1] for _ in range(5)]
     ids = [one.id for batch in claims for one in batch]
@@ -154,8 +154,8 @@ def test_two_claims_never_overlap(store_url: str) -> None:
     database.close()
 
 
-def test_a_settlement_writes_delivery_batch_pass_and_try(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_settlement_writes_delivery_batch_pass_and_try(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database)
     batch_id, (one, two, three) = claim(database, blast_id)
     assert settle(database, blast_id, batch_id, [accepted(one), failed(two), again(three)]) == 0
@@ -174,8 +174,8 @@ def test_a_settlement_writes_delivery_batch_pass_and_try(store_url: str) -> None
     database.close()
 
 
-def test_what_was_learnt_of_a_member_is_kept(store_url: str) -> None:
-    database = open_store(store_url)
+def test_what_was_learnt_of_a_member_is_kept(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database)
     batch_id, (one, two, _) = claim(database, blast_id)
     expired = Settlement(one.id, one.pass_id, "skipped", "skipped", reason="expired", member_status="EXPIRED")
@@ -192,8 +192,8 @@ def test_what_was_learnt_of_a_member_is_kept(store_url: str) -> None:
     database.close()
 
 
-def test_a_lost_lease_is_not_overwritten(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_lost_lease_is_not_overwritten(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database)
     first, (one, *_) = claim(database, blast_id, limit=1)
     late = NOW + LEASE
@@ -210,8 +210,8 @@ def test_a_lost_lease_is_not_overwritten(store_url: str) -> None:
     database.close()
 
 
-def test_a_pass_carries_one_message_at_a_time_in_the_order_of_blasts(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_pass_carries_one_message_at_a_time_in_the_order_of_blasts(current_url: str) -> None:
+    database = open_store(current_url)
     older = running(database, holders=1, skipped=0)
     newer = running(database, holders=1, skipped=0)
     batch_id, (one,) = claim(database, older)
@@ -225,8 +225,8 @@ def test_a_pass_carries_one_message_at_a_time_in_the_order_of_blasts(store_url: 
     database.close()
 
 
-def test_a_blast_is_finished_only_when_nothing_is_open(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_blast_is_finished_only_when_nothing_is_open(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database, holders=2, skipped=0)
     batch_id, (one, two) = claim(database, blast_id)
     settle(database, blast_id, batch_id, [accepted(one)])
@@ -240,8 +240,8 @@ def test_a_blast_is_finished_only_when_nothing_is_open(store_url: str) -> None:
     database.close()
 
 
-def test_a_retry_takes_up_only_what_failed_and_counts_its_tries_anew(store_url: str) -> None:
-    database = open_store(store_url)
+def test_a_retry_takes_up_only_what_failed_and_counts_its_tries_anew(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database, holders=3, skipped=0)
     batch_id, (one, two, three) = claim(database, blast_id)
     settle(database, blast_id, batch_id, [accepted(one), failed(two), failed(three, reason="timeout")])
@@ -255,8 +255,8 @@ def test_a_retry_takes_up_only_what_failed_and_counts_its_tries_anew(store_url: 
     database.close()
 
 
-def test_cancel_ends_what_waits_and_what_comes_back_unsent(store_url: str) -> None:
-    database = open_store(store_url)
+def test_cancel_ends_what_waits_and_what_comes_back_unsent(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database, holders=5, skipped=0)
     batch_id, (one, two, three) = claim(database, blast_id)
     step(database, blast_id, "cancelled")
@@ -271,8 +271,8 @@ def test_cancel_ends_what_waits_and_what_comes_back_unsent(store_url: str) -> No
     database.close()
 
 
-def test_what_comes_back_unsent_into_a_cancelled_blast_counts_as_no_try(store_url: str) -> None:
-    database = open_store(store_url)
+def test_what_comes_back_unsent_into_a_cancelled_blast_counts_as_no_try(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = running(database, holders=1, skipped=0)
     batch_id, (one,) = claim(database, blast_id)
     step(database, blast_id, "cancelled")
@@ -284,8 +284,8 @@ def test_what_comes_back_unsent_into_a_cancelled_blast_counts_as_no_try(store_ur
     database.close()
 
 
-def test_an_illegal_step_is_refused_in_words(store_url: str) -> None:
-    database = open_store(store_url)
+def test_an_illegal_step_is_refused_in_words(current_url: str) -> None:
+    database = open_store(current_url)
     blast_id = planned(database)
     with pytest.raises(Refused, match=f"blast {blast_id} is planned: it cannot become paused"):
         step(database, blast_id, "paused")

@@ -324,13 +324,13 @@ class LedgerMachine(RuleBasedStateMachine):
             return set(connection.scalars(query))
 
 
-def test_no_order_of_things_brings_the_ledger_into_an_unsound_state(store_url: str) -> None:
-    on_disk = store_url.startswith("postgresql")
+def test_no_order_of_things_brings_the_ledger_into_an_unsound_state(current_url: str) -> None:
+    on_disk = current_url.startswith("postgresql")
 
     class Machine(LedgerMachine):
         """The machine on this database."""
 
-        database = open_store(store_url if on_disk else "sqlite:///:memory:")
+        database = open_store(current_url if on_disk else "sqlite:///:memory:")
 
     run_state_machine_as_test(
         Machine, settings=settings(max_examples=8 if on_disk else 50, stateful_step_count=40)

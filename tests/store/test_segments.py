@@ -94,8 +94,8 @@ def test_a_sample_is_the_first_by_name_wherever_those_are(
 
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path) -> Iterator[Database]:
-    database = open_store(f"sqlite:///{tmp_path / 'plans.db'}")
+def on_sqlite(current_sqlite_url: str) -> Iterator[Database]:
+    database = open_store(current_sqlite_url)
     yield database
     database.close()
 
