@@ -202,7 +202,7 @@ ACTIONS = (
         "Suppress",
         "member",
         danger=True,
-        meaning="Keep all messages from this person",
+        meaning="Send this person no more messages",
     ),
     Action("member.lift", "l", "Lift", "member", danger=True, meaning="Take a suppression back"),
     Action(
@@ -238,7 +238,7 @@ ACTIONS = (
     Action("clauses.group", "b", "Group", "clauses", meaning="This and one more, in a group of their own"),
     Action("clauses.join", "o", "All/any", "clauses", meaning="All of these have to hold, or any of them"),
     Action("clauses.negate", "n", "Not", "clauses", meaning="Those of whom this is not so"),
-    Action("clauses.remove", "x,delete", "Remove", "clauses", meaning="Take the row or group out"),
+    Action("clauses.remove", "x,delete", "Drop", "clauses", meaning="Take the row or group out"),
     Action("clause.use", "ctrl+s", "Use", "clause", meaning="Put the row into the condition"),
     Action("clause.close", "escape", "Cancel", "clause", meaning="Leave the row as it was"),
     Action("preset.close", "escape", "Cancel", "preset", meaning="Begin without one"),

@@ -15,6 +15,11 @@ LEVEL = "▄"
 MOST_BARS = 12
 
 
+def how_many(count: int) -> str:
+    """`1 member`, `1,400 members`."""
+    return "1 member" if count == 1 else f"{count:,} members"
+
+
 def sparkline(sizes: Sequence[Size]) -> str:
     """A bar for each of the newest sizes, from the smallest of them to the largest: `▁▃█`."""
     numbers = [size.members for size in sizes[-MOST_BARS:]]

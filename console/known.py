@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from console.audience_words import how_many
 from console.clause_words import FUNCTION_WORDS
 from store import audiences, outline, past
 from store.fields import fields_of
@@ -69,7 +70,7 @@ def values_of(connection: sa.Connection, program_id: str, known: Known) -> list[
         return [(outline.quoted(one.name), one.description or audiences.in_words(one)) for one in saved]
     if known.kind == "received":
         return [(outline.quoted(name), "") for name in past.blast_ids(connection, program_id)]
-    return [(_spelled(value), f"{count:,} members") for value, count in known.top]
+    return [(_spelled(value), how_many(count)) for value, count in known.top]
 
 
 def _spelled(value: object) -> str:

@@ -76,6 +76,13 @@ def difference(found: Difference) -> list[tuple[int, str]]:
     return lines
 
 
+def value(found: object) -> str:
+    """A value of a field: `yes`, `12` where it is 12.0, else as it is."""
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    return f"{found:.15g}" if isinstance(found, int | float) else str(found)
+
+
 def figures(counts: Mapping[str, int]) -> str:
     """`4,120 accepted, 3 failed`: what is not zero."""
     told = [f"{count:,} {word.replace('_', ' ')}" for word, count in counts.items() if count]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from console.audience_words import sizes_in_words, sparkline, uses_in_words
+from console.audience_words import how_many, sizes_in_words, sparkline, uses_in_words
 from console.cli.choice import choice_options, choose
 from console.cli.options import json_option, with_desk
 from console.cli.output import print_json, print_table
@@ -77,7 +77,7 @@ def save(
     if as_json:
         print_json(saved.as_json() | {"count": count, "file": chosen.file_as_json()})
         return
-    click.echo(f"{desk.settings.mode}: saved {inert(store.in_words(saved))}: {count:,} members now")
+    click.echo(f"{desk.settings.mode}: saved {inert(store.in_words(saved))}: {how_many(count)} now")
     if chosen.file:
         click.echo(inert(chosen.file_in_words()))
 
@@ -117,7 +117,7 @@ def combine(
     if as_json:
         print_json(saved.as_json() | {"count": count})
         return
-    click.echo(f"{desk.settings.mode}: saved {inert(store.in_words(saved))}: {count:,} members now")
+    click.echo(f"{desk.settings.mode}: saved {inert(store.in_words(saved))}: {how_many(count)} now")
 
 
 @audiences.command(
@@ -208,7 +208,7 @@ def show(desk: Desk, program: str, name: str, as_json: bool) -> None:
     click.echo(f"{desk.settings.mode}: {inert(found.name)}: {inert(store.in_words(saved))}")
     if saved.description:
         click.echo(inert(saved.description))
-    click.echo(f"{count:,} members now{', among them:' if some else ''}")
+    click.echo(f"{how_many(count)} now{', among them:' if some else ''}")
     for one in some:
         click.echo(f"  {inert(one.external_id)}  {inert(one.name, 60)}")
     click.echo(f"sizes:   {sparkline(sizes)}  {sizes_in_words(sizes)}")
@@ -248,7 +248,7 @@ def explain(desk: Desk, program: str, name: str | None, where: str | None, as_js
         return
     click.echo(f"{desk.settings.mode}: {inert(found.name)}")
     click.echo(inert_lines(words))
-    click.echo(f"{count:,} members now{', alone:' if len(told) > 1 else ''}")
+    click.echo(f"{how_many(count)} now{', alone:' if len(told) > 1 else ''}")
     if len(told) > 1:
         print_table((f"part ({join})", "members"), [(part.text, f"{size:,}") for part, size in told])
 

@@ -76,7 +76,7 @@ def tell_plan(desk: Desk, program: Program, planned: Plan, file: str) -> None:
 
 def _tell_turned_away(tally: Tally) -> None:
     if tally.deferred_by_reason:
-        click.echo("put off, and sent later:")
+        click.echo("put off, and asked again at their time:")
         _tell_reasons(tally.deferred_by_reason)
     if tally.skipped_by_reason:
         click.echo("skipped:")

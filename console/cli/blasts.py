@@ -323,6 +323,8 @@ def deliveries(
         elif rows:
             cells = [[row[key] for key in titles] for row in rows]
             print_table(titles, cells, right=("attempts", "batch"), titled=after == 0)
+        elif after == 0:
+            click.echo("No deliveries are so.")
         if len(rows) < PAGE:
             return
         after = rows[-1]["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""What bytes that are no UTF-8 become in an argument; no database takes it."""
+
 blast_argument = click.argument("blast", type=click.IntRange(1, LARGEST), metavar="ID")
 
 
@@ -25,6 +29,10 @@ def with_desk(command: Callable[Concatenate[Desk, P], R]) -> Callable[P, R]:
 
     @click.pass_context
     def given(context: click.Context, /, *args: P.args, **options: P.kwargs) -> R:
+        for value in context.params.values():
+            for word in value if isinstance(value, tuple) else (value,):
+                if isinstance(word, str) and _HALF.search(word):
+                    raise click.UsageError(f"{word!a} is not valid text: write it in UTF-8")
         return command(context.find_object(Use).desk, *args, **options)  # type: ignore[union-attr]
 
     return update_wrapper(given, command)

@@ -176,7 +176,7 @@ def _percent(share: float | None) -> str:
 
 
 def _values(top: Sequence[tuple[object, int]]) -> str:
-    return ", ".join(f"{value} ({count:,})" for value, count in top)
+    return ", ".join(f"{words.value(value)} ({count:,})" for value, count in top)
 
 
 def _moment(program: store.Program) -> str:

@@ -28,9 +28,9 @@ COMMANDS = {
     "rehearse": ("console.cli.rehearsal:rehearse", "Run the stand-in PassKit in the foreground."),
     "worker": ("console.cli.worker:worker", "Run a worker: it sends what is launched."),
     "sync": ("console.cli.programs:sync", "Read programs and members from PassKit into the store."),
-    "programs": ("console.cli.programs:programs", "Programs: list, show, fields."),
+    "programs": ("console.cli.programs:programs", "Programs: list, show, fields, rules."),
     "members": ("console.cli.members:members", "Members: list, show, import, imports, undo."),
-    "audiences": ("console.cli.audiences:audiences", "Saved audiences: save, list, show, delete."),
+    "audiences": ("console.cli.audiences:audiences", "Audiences: save, explain, combine, list, delete."),
     "consents": ("console.cli.consents:consents", "Consents: show, give, withdraw, import, token, redeem."),
     "preferences": ("console.cli.preferences:preferences", "Preferences of members: show, set."),
     "suppressions": (

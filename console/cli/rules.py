@@ -81,7 +81,8 @@ def rules(
         return
     click.echo(f"{desk.settings.mode}: {inert(found.name)}")
     print_facts({name: _spelled(value) for name, value in held.items()})
-    print_facts({"of its own": ", ".join(own) or "none: all are the settings'"})
+    names = dict.fromkeys("quiet_hours" if name in ("quiet_from", "quiet_to") else name for name in own)
+    print_facts({"of its own": ", ".join(names) or "none: all are the settings'"})
 
 
 def _spelled(value: object) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.audience_words import how_many
 from console.cli.consents import moment_of
 from console.cli.options import json_option, with_desk
 from console.cli.output import LARGEST, Progress, note, print_facts, print_json, print_table
@@ -140,7 +141,7 @@ def add(
         return
     one = added.suppression
     stood = "suppressed" if added.new else "was suppressed already"
-    click.echo(f"{desk.settings.mode}: {stood} (number {one.id}): {one.members:,} members known now")
+    click.echo(f"{desk.settings.mode}: {stood} (number {one.id}): {how_many(one.members)} known now")
 
 
 @suppressions.command(
@@ -175,7 +176,7 @@ def remove(
         print_json({"removed": gone.as_json()})
     else:
         click.echo(
-            f"{desk.settings.mode}: removed number {gone.id} ({inert(gone.reason)}): {gone.members:,} members"
+            f"{desk.settings.mode}: removed number {gone.id} ({inert(gone.reason)}): {how_many(gone.members)}"
         )
 
 

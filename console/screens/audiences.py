@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.actions import bindings
-from console.audience_words import sizes_in_words, sparkline, uses_in_words
+from console.audience_words import how_many, sizes_in_words, sparkline, uses_in_words
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.columns import MEMBER_COLUMNS
@@ -38,6 +38,8 @@ COLUMNS = (
 )
 WIDTH = 60
 """Cells of what is said of an audience, while its place is not laid out yet."""
+LONGEST = 200
+"""Characters of a condition beside the list; all of it is in the builder."""
 EMPTY = "No audiences yet. Press n to build one: everybody, a condition like points > 500, or a file of ids."
 
 
@@ -68,13 +70,16 @@ class AudienceSource:
         return [self._row(one) for one in list(self.found.values())[offset : offset + limit]]
 
     def _row(self, one: Audience) -> Row:
-        who = {"all": "all active members", "where": f"where {one.expression}"}
-        told = who.get(one.kind, f"file {one.expression}")
         sizes = self.sizes[one.id]
         newest = f"{sizes[-1].members:,}" if sizes else Text("…", "$quiet")
         saved_on = f"{one.created_at:%Y-%m-%d}"
         name, program = one.name, self.programs[one.program_id]
-        return one.id, (name, program, newest, Text(sparkline(sizes), "$accent"), told, saved_on)
+        return one.id, (name, program, newest, Text(sparkline(sizes), "$accent"), _who(one), saved_on)
+
+
+def _who(one: Audience) -> str:
+    who = {"all": "all active members", "where": f"where {one.expression}"}
+    return who.get(one.kind, f"file {one.expression}")
 
 
 class AudiencesScreen(ConsoleScreen):
@@ -153,7 +158,7 @@ class AudiencesScreen(ConsoleScreen):
         if (shown := self._shown) is not None:
             kept = ", as the file named them" if shown.kind == "file" else " now; asked anew at each use"
             told = Content.assemble(
-                (inert(shown.name, 60), "bold"), (f"  {event.count:,} members{kept}", "$quiet")
+                (inert(shown.name, 60), "bold"), (f"  {how_many(event.count)}{kept}", "$quiet")
             )
             self.query_one("#who", Static).update(told)
 
@@ -162,7 +167,8 @@ class AudiencesScreen(ConsoleScreen):
         uses, sizes = await self.app.read(
             lambda connection: (audiences.uses(connection, shown), audiences.sizes(connection, shown.id))
         )
-        facts = {"about": shown.description, "sizes": sizes_in_words(sizes) if sizes else ""}
+        facts = {"about": shown.description, "who": inert(_who(shown), LONGEST)}
+        facts["sizes"] = sizes_in_words(sizes) if sizes else ""
         facts["used by"] = uses_in_words(uses)
         told = self.query_one("#uses", Static)
         told.update(Content("\n").join(fact_lines(facts, max(told.size.width, WIDTH) - 2)))

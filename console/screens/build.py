@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Select, Static, TextArea
 
 from console.actions import bindings
+from console.audience_words import how_many
 from console.known import Known, read_known
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
@@ -324,7 +325,7 @@ class BuildScreen(ConsoleScreen):
     def _counted(self, event: VirtualTable.Counted) -> None:
         if self._chosen is not None:
             self._count = event.count
-            self.query_one("#members").border_title = f"{event.count:,} members"
+            self.query_one("#members").border_title = how_many(event.count)
 
     # Rows
 
@@ -476,7 +477,7 @@ def report_in_words(report: IdReport) -> Content:
     """What became of the file's rows."""
     lines = [
         Content(
-            f"{report.rows:,} rows, ids in column {inert(report.column, 40)}: {report.matched:,} members, "
+            f"{report.rows:,} rows, ids in column {inert(report.column, 40)}: {how_many(report.matched)}, "
             f"{report.unknown:,} unknown, {report.duplicate:,} twice, {report.bad:,} unreadable"
         )
     ]

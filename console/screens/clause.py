@@ -243,8 +243,18 @@ class ClauseScreen(ModalScreen["Row | None"]):
             missing = f"There is no field {typed} here. " if typed else ""
             self._trouble(f"{missing}Choose a field: begin to type its name.")
             self.query_one("#field").focus()
+        elif empty := self._empty(field, choice):
+            self._trouble(f"Write a value: {HINTS[field.kind]}.")
+            empty.focus()
         else:
             self._use(self._written(field, choice))
+
+    def _empty(self, field: Known, choice: Choice) -> Input | None:
+        """The first value that is still to be written; only a text may be empty."""
+        takes = 1 if choice.takes is None else choice.takes
+        needed = ("value", "high")[:takes] if field.kind in HINTS else ()
+        fields = (self.query_one(f"#{name}", Input) for name in needed)
+        return next((one for one in fields if not one.value.strip()), None)
 
     @property
     def _takes_many(self) -> bool:

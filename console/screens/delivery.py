@@ -45,7 +45,8 @@ class DeliveryScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The facts and the tries."""
         row = self.delivery
-        with VerticalScroll(id="delivery"):
+        with VerticalScroll(id="delivery") as box:
+            box.border_subtitle = "w why · esc close"
             yield Label(inert(row["name"] or row["member"], 60), markup=False)
             yield Static(self._facts(), id="facts", markup=False)
             yield Label(f"Tries: {row['attempts']}", markup=False)
@@ -60,13 +61,18 @@ class DeliveryScreen(ModalScreen[None]):
             "Pass": f"{row['pass']} ({row['channel']})",
             "State": state + (f": {why}" if why else ""),
             "Code": row["code"],
-            "Phone": words.VERDICTS[row["verdict"]] if row["state"] != "failed" else None,
+            "Phone": words.VERDICTS[self._verdict()] if row["state"] != "failed" else None,
             "Batch": row["batch"] and str(row["batch"]),
-            "Accepted": row["accepted_at"],
-            "Next try": row["due_at"] if row["state"] == "pending" else None,
+            "Accepted": _moment(row["accepted_at"]),
+            "Next try": _moment(row["due_at"]) if row["state"] == "pending" else None,
             "Text": row["text"],
         }
         return Content("\n").join(fact_lines({name: fact or "" for name, fact in facts.items()}, WIDTH))
+
+    def _verdict(self) -> str:
+        """What the phone does; what was planned for it does not hold for a pass that was skipped since."""
+        skipped = self.delivery["state"] == "skipped" and self.delivery["reason"] != "same_text"
+        return "nothing" if skipped else str(self.delivery["verdict"])
 
     def _tries(self) -> Content:
         """Each try that did not end accepted; the one that did is the delivery's own state."""
@@ -79,7 +85,8 @@ class DeliveryScreen(ModalScreen[None]):
             lines.append(Content.assemble((at, "$quiet"), inert(told, 300), (code, "$quiet")))
         if self.delivery["state"] == "accepted":
             lines.append(Content.styled("accepted", "$text-success"))
-        return Content("\n").join(lines) if lines else Content.styled("Not tried yet.", "$quiet")
+        none = "Not tried." if self.delivery["state"] == "skipped" else "Not tried yet."
+        return Content("\n").join(lines) if lines else Content.styled(none, "$quiet")
 
     def action_why(self) -> None:
         """The whole decision, step by step."""
@@ -88,3 +95,8 @@ class DeliveryScreen(ModalScreen[None]):
     def action_close(self) -> None:
         """Back to the list."""
         self.dismiss()
+
+
+def _moment(at: str | None) -> str | None:
+    """A moment of the ledger to the second: `2026-11-21 20:21:53 UTC`."""
+    return f"{at[:19].replace('T', ' ')} UTC" if at else None

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from console import words
 from console.actions import bindings
 from console.plain import inert
 from console.screens.base import ConsoleScreen
@@ -27,10 +28,10 @@ COLUMNS = (
     Column("name", "FIELD"),
     Column("type", "TYPE", 8),
     Column("source", "OF", 9, from_width=60),
-    Column("share", "FILLED", 17),
+    Column("share", "FILLED", 15),
     Column("top", "VALUES"),
 )
-NO_VALUES = "No values are told: they are personal, too many, or no two members share one."
+NO_VALUES = "No values are shown: they are personal, too many, or no two members share one."
 NOT_COUNTED = "Computed from what happened to a member when a condition asks for it, and not counted here."
 
 
@@ -122,7 +123,7 @@ def in_words(one: Entry) -> Content:
         Content.assemble(
             f"{count:>9,}  ",
             (f"{bar(count / one.members):<{BAR}}", "$text-primary"),
-            f"  {inert(_spelled(value), LONGEST)}",
+            f"  {inert(words.value(value), LONGEST)}",
         )
         for value, count in one.top
     ]
@@ -136,10 +137,10 @@ def bar(share: float) -> str:
 
 
 def percent(share: float) -> str:
-    """`34 %`; `< 1 %` and `> 99 %` where rounding would say nobody or all."""
+    """`34%`; `<1%` and `>99%` where rounding would say nobody or all."""
     if 0 < share < 0.01:
-        return "< 1 %"
-    return "> 99 %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+        return "<1%"
+    return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
 _OF = {"member": "members", "pass": "passes", "attribute": "the passes' data and files", "past": "the past"}
@@ -153,13 +154,7 @@ def _place(one: Entry) -> tuple[bool, int, bool, str]:
 def _row(one: Entry) -> Row:
     share = Text("")
     if one.share is not None:
-        share = Text(f"{bar(one.share):<{BAR}} {percent(one.share):>6}")
+        share = Text(f"{bar(one.share):<{BAR}} {percent(one.share):>4}")
         share.stylize("$text-primary", 0, BAR)
-    told = ", ".join(inert(_spelled(value), LONGEST) for value, _ in one.top)
+    told = ", ".join(inert(words.value(value), LONGEST) for value, _ in one.top)
     return one.name, (one.name, one.type, one.source, share, told)
-
-
-def _spelled(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.15g}" if isinstance(value, int | float) else str(value)

@@ -12,8 +12,12 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from console.actions import SCOPES, Action, bindings, of_scope
+from console.widgets.cells import wrapped
 
 ROOM = 18
+"""Cells of the keys' column."""
+MEANING = 49
+"""Cells that a meaning has beside its keys, where the terminal has 80."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -35,7 +39,8 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One list a scope."""
-        with VerticalScroll(id="help"):
+        with VerticalScroll(id="help") as box:
+            box.border_subtitle = "! messages people, or cannot be undone · esc close"
             yield Static(Content("\n").join(line for scope in self._scopes for line in self._lines(scope)))
 
     def on_mount(self) -> None:
@@ -54,11 +59,13 @@ class HelpScreen(ModalScreen[None]):
     def _line(self, action: Action) -> Content:
         keys = " ".join(self.app.get_key_display(Binding(key, "")) for key in action.key.split(","))
         sign = ("! ", "bold $text-error") if action.danger else "  "
-        return Content.assemble(sign, (f"{keys:<{ROOM}} ", "bold"), action.meaning)
+        meaning = f"\n{'':{ROOM + 3}}".join(wrapped(action.meaning, MEANING))
+        return Content.assemble(sign, (f"{keys:<{ROOM}} ", "bold"), Content(meaning))
 
 
 def scopes_of(screen: Screen[Any]) -> list[str]:
-    """The screen's own scopes first, then those of all screens."""
-    ids = [binding.id for binding in screen.BINDINGS if isinstance(binding, Binding) and binding.id]
+    """The scopes of the screen and of what is in it first, then those of all screens."""
+    every = (binding for place in (screen, *screen.query("*")) for binding in place.BINDINGS)
+    ids = [binding.id for binding in every if isinstance(binding, Binding) and binding.id]
     own = {id_.partition(".")[0] for id_ in ids}
     return [*(scope for scope in SCOPES if scope in own - {"app", "table"}), "table", "app"]

@@ -158,7 +158,7 @@ class ImportFileScreen(ConsoleScreen):
         """What was found, and what became of each kind of row."""
         told = words.counts(report.counts())
         if report.import_id is None:
-            self._outcome(told, "Dry run: nothing is changed yet. Press i to import.")
+            self._outcome(told, "Dry run: nothing is changed yet. Enter changes a column, i imports.")
         else:
             self._outcome(told, f"Imported, as import {report.import_id}.")
         self._rows.show(RowLines(report))

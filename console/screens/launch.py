@@ -16,7 +16,9 @@ from console import words
 from console.actions import bindings
 from console.app import Console
 from console.plain import inert
+from console.widgets.cells import wrapped
 from console.widgets.figures import (
+    ROOM,
     fact_lines,
     figure_lines,
     messaged_lines,
@@ -180,10 +182,11 @@ class LaunchScreen(ModalScreen[int | None]):
             parts.append(figure_lines(skipped_lines(tally.skipped_by_reason), WIDTH))
         if (found := self.planned.difference) is not None:
             ago = words.duration((now() - found.planned_at).total_seconds())
-            against = f"\n{'':>9}  Against blast {found.previous}, planned {ago} ago"
+            against = f"Against blast {found.previous}, planned {ago} ago"
             lines = [(number, told, "$quiet") for number, told in words.difference(found)]
             same = "" if lines else ": the same passes, the same answers"
-            parts.append(Content.styled(against + same, "bold"))
+            hanging = f"\n{'':{ROOM + 2}}".join(wrapped(against + same, WIDTH - ROOM - 2))
+            parts.append(Content.styled(f"\n{'':{ROOM + 2}}{hanging}", "bold"))
             parts.append(figure_lines(lines, WIDTH))
         return Content("\n").join(part for part in parts if part)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from console.audience_words import how_many
 from console.desk import Desk
 from console.screens.form import Form, Question
 from console.widgets.member_facts import KINDS, Known
@@ -92,7 +93,7 @@ def suppress(desk: Desk, known: Known) -> Form[str]:
             actor=desk.actor,
         )
         stood = "Suppressed" if added.new else "Was suppressed already"
-        return f"{stood}: {_members(added.suppression.members)} known now."
+        return f"{stood}: {how_many(added.suppression.members)} known now."
 
     questions = (
         Question("reason", "Reason", hint="such as complaint"),
@@ -105,7 +106,7 @@ def suppress(desk: Desk, known: Known) -> Form[str]:
             [(known.facts["program"], "this program"), ("", "every program")],
         ),
     )
-    title = f"Keep all messages from {_who(known)}"
+    title = f"No more messages to {_who(known)}"
     return Form(title, questions, SUPPRESSED, add, yes="Suppress", danger=True)
 
 
@@ -114,11 +115,11 @@ def lift(desk: Desk, known: Known) -> Form[str]:
 
     def remove(answers: Mapping[str, str]) -> str:
         gone = suppressions.remove(desk.database, int(answers["number"]), actor=desk.actor)
-        return f"Lifted: {_members(gone.members)} free of it."
+        return f"Lifted: {how_many(gone.members)} free of it."
 
     held = known.suppressed
     choices = [(str(one.id), f"{one.id}: {one.reason}") for one in held]
-    means = "; ".join(f"number {one.id}, by {KINDS[one.kind]}, means {_members(one.members)}" for one in held)
+    means = "; ".join(f"number {one.id}, by {KINDS[one.kind]}, means {how_many(one.members)}" for one in held)
     sentence = (
         f"All whom it means can be messaged again at once, if nothing else keeps messages away: {means}."
     )
@@ -166,7 +167,3 @@ def _who(known: Known) -> str:
     name = known.facts["name"][:30].strip()
     id_ = known.facts["external_id"]
     return f"{name} ({id_})" if name else id_
-
-
-def _members(count: int) -> str:
-    return "1 member" if count == 1 else f"{count:,} members"

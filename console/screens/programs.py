@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from console.actions import bindings
+from console.audience_words import how_many
 from console.plain import inert_lines
 from console.screens.base import ConsoleScreen
 from console.widgets.columns import MEMBER_COLUMNS
@@ -229,7 +230,7 @@ class ProgramsScreen(ConsoleScreen):
             return
         found = self._source.find(self.program_id or "")
         total = found[1].members if found else 0
-        shown = f"{event.count:,} members"
+        shown = how_many(event.count)
         if self._filter.value.strip() and found:
             shown = f"{event.count:,} of {total:,} members"
         self.query_one("#right").border_title = shown if self.program_id else None

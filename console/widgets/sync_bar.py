@@ -106,7 +106,8 @@ class SyncBar(Horizontal):
         read = sum(one.read for one in report.programs)
         gone = sum(one.gone for one in report.programs)
         unreadable = sum(one.unreadable for one in report.programs)
-        lines = [f"{read:,} records read in {len(report.programs)} programs, {gone:,} passes gone"]
+        some = "1 program" if len(report.programs) == 1 else f"{len(report.programs)} programs"
+        lines = [f"{read:,} records read in {some}, {gone:,} passes gone"]
         if unreadable:
             lines.append(f"{unreadable:,} could not be read and were left out")
         self.app.notify("\n".join(lines), title="Synced", markup=False)

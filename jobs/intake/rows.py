@@ -75,7 +75,7 @@ def open_table(path: Path) -> Table:
         raise UsageError(f"{path} is empty")
     kind = path.suffix.lower()
     if kind in (".ndjson", ".jsonl") or (kind not in (".csv", ".tsv") and _is_lines_of_json(text)):
-        return _json_table(path, "NDJSON", encoding, text.count("\n") + 1, lambda: _json_lines(text))
+        return _json_table(path, "NDJSON", encoding, _line_count(text), lambda: _json_lines(text))
     if kind == ".json" or (kind not in (".csv", ".tsv") and text.lstrip()[0] in "[{"):
         items = _json_items(path, text)
         return _json_table(path, "JSON", encoding, len(items), lambda: _json_rows(items))
@@ -162,7 +162,7 @@ def _delimited(path: Path, text: str, encoding: str) -> Table:
             header.line,
             {name: value for name, value in zip(names, header.fields, strict=True) if name},
         ),
-        body.count("\n") + 1,
+        _line_count(body),
         lambda: _named(read(), names, header.line),
     )
 
@@ -253,6 +253,10 @@ def _json_table(
     if len(columns) > MOST_COLUMNS:
         raise UsageError(f"{path}: its objects have more than {MOST_COLUMNS} different keys")
     return Table(path, kind, encoding, tuple(columns), (), None, length, rows)
+
+
+def _line_count(text: str) -> int:
+    return text.count("\n") + (not text.endswith("\n"))
 
 
 def _is_lines_of_json(text: str) -> bool:

@@ -83,7 +83,7 @@ def test_somebody_is_suppressed_and_freed(passbell: Passbell, member: str, tmp_p
     added = passbell(*add, "asked to pause", "--expires", "2099-01-01", "--json").json
     assert (added["new"], added["members"], added["expires_at"]) == (True, 1, "2099-01-01T00:00:00.000000Z")
     again = passbell(*add, "complaint \U0001f600")
-    assert again.out == "REHEARSAL: was suppressed already (number 1): 1 members known now\n"
+    assert again.out == "REHEARSAL: was suppressed already (number 1): 1 member known now\n"
     listed = passbell("suppressions", "list")
     assert "never" in listed.out
     assert member not in listed.out

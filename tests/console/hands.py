@@ -48,12 +48,15 @@ async def at_rest(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
 
 
 async def typed(pilot: Pilot[Any], text: str) -> None:
-    """Type a text into what has the focus, quicker than the screen follows."""
-    names = {" ": "space", "\n": "enter"}
+    """Type a text into what has the focus, quicker than the screen follows; Enter waits for it."""
+    line, enter, rest = text.partition("\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("textual.app.wait_for_idle", asyncio.sleep)
-        await pilot.press(*(names.get(character, character) for character in text))
+        await pilot.press(*("space" if character == " " else character for character in line))
     await pilot.pause()
+    if enter:
+        await pilot.press("enter")
+        await typed(pilot, rest)
 
 
 def shown(pilot: Pilot[Any]) -> list[str]:

@@ -320,6 +320,9 @@ async def test_a_cancelled_blast_counts_those_that_never_got_it(desk: Desk, cons
         await open_blast(pilot, CANCELLED)
         assert f"{done:,} of {done + never:,}" in said(pilot, "Progress")
         assert "100%" not in said(pilot, "Progress")
+        await press(pilot, "d", "end", "enter")
+        assert "skipped: the blast was cancelled" in said(pilot, "#facts")
+        assert "the pass is not touched" in said(pilot, "#facts")
 
 
 @pytest.mark.parametrize("blast_id", range(1, 7))

@@ -114,7 +114,7 @@ async def test_rows_and_text_follow_each_other(desk: Desk, console: MakeConsole)
         assert "Nobody yet: write a condition." in text_of(pilot)
         await write(pilot, "points = -(-1400)")
         assert "this part can only be edited as text" in lines(pilot)[0]
-        assert title(pilot) == "1 members"
+        assert title(pilot) == "1 member"
         await write(pilot, "points >")
         assert app.screen.query_one(Clauses).disabled
         assert "^" in said(pilot, "#hint")
@@ -135,7 +135,9 @@ async def test_a_row_is_written_by_keys(desk: Desk, console: MakeConsole) -> Non
         await press(pilot, "tab", "gol", "down", "enter", "enter")
         assert isinstance(app.screen, BuildScreen)
         assert text(pilot) == "tier = 'gold'"
-        await press(pilot, "b", "points", "enter", "tab", "abc", "enter")
+        await press(pilot, "b", "points", "enter", "tab", "enter")
+        assert said(pilot, "#trouble") == "Write a value: a number."
+        await press(pilot, "abc", "enter")
         assert isinstance(app.screen, ClauseScreen)
         assert "cannot compare a number with a text" not in text_of(pilot)
         assert "^" in said(pilot, "#trouble")

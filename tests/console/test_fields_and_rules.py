@@ -46,11 +46,11 @@ def facts(pilot: Pilot[Any]) -> str:
 def test_a_bar_shows_what_is_not_nothing() -> None:
     assert (bar(0), bar(0.0001), bar(0.5), bar(0.56), bar(1)) == ("", "▏", "█" * 5, "█" * 5 + "▋", "█" * 10)
     assert [percent(share) for share in (0, 0.004, 0.34, 0.999, 1)] == [
-        "0 %",
-        "< 1 %",
-        "34 %",
-        "> 99 %",
-        "100 %",
+        "0%",
+        "<1%",
+        "34%",
+        ">99%",
+        "100%",
     ]
 
 
@@ -61,10 +61,10 @@ async def test_fields_show_how_many_have_them_and_common_values(desk: Desk, cons
         assert isinstance(app.screen, FieldsScreen)
         assert "Café Central  25 fields, counted over 300 members just now" in text_of(pilot)
         assert rows(pilot, "#fields")[0] == "city"
-        assert "300 of 300 members have a value (100 %)" in said(pilot, "#field")
+        assert "300 of 300 members have a value (100%)" in said(pilot, "#field")
         assert "[bold]Roma[/]" in said(pilot, "#field")
         (city,) = (line for line in shown(pilot) if " attribute " in line)
-        assert "██████████  100 % Köln, Wien, [bo" in city
+        assert "██████████ 100% Köln, Wien, [bo" in city
         await press(pilot, "end")
         assert "Computed from what happened" in said(pilot, "#field")
         with desk.database.write() as connection:
@@ -75,7 +75,7 @@ async def test_fields_show_how_many_have_them_and_common_values(desk: Desk, cons
         assert rows(pilot, "#fields")[:3] == ["[/x]", "long", "ok"]
         assert "300  ██████████  [@click=app.quit]" in said(pilot, "#field")
         await press(pilot, "down")
-        assert "No values are told" in said(pilot, "#field")
+        assert "No values are shown" in said(pilot, "#field")
         await press(pilot, "down")
         assert "  yes" in said(pilot, "#field")
         await press(pilot, "escape")
