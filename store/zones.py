@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+NOT_PLACES = frozenset({"localtime", "Factory", "posixrules"})
+"""Files among the zones that say how this machine is set, or nothing: another worker's may say otherwise."""
+
 
 def zone(name: str | None) -> ZoneInfo | None:
     """The zone of that IANA name; None for no name, and for one that nobody knows."""
     try:
-        return ZoneInfo(name or "")
+        return None if name in NOT_PLACES else ZoneInfo(name or "")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 

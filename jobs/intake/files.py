@@ -177,7 +177,7 @@ def pick_id_column(database: Database, program_id: str, table: Table, leave_out:
     best = max(candidates, key=lambda name: hits[name], default="")
     if named or hits.get(best, -1) * 2 >= max(len(sample), 1):
         return best
-    shown = ", ".join(name[:40] for name in table.columns[:6])
+    shown = ", ".join(name[:40] for name in table.columns[:6]) + " ..." * (len(table.columns) > 6)
     raise UsageError(
         f"{table.path}: no column holds ids of members; its columns are {shown}: name one of them external_id"
     )

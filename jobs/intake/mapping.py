@@ -244,7 +244,7 @@ def _column(table: Table, given: str) -> str:
     hint = (
         f"did you mean {' or '.join(map(shown, near))}?"
         if near
-        else "its columns are " + ", ".join(map(shown, table.columns[:6]))
+        else "its columns are " + ", ".join(map(shown, table.columns[:6])) + " ..." * (len(table.columns) > 6)
     )
     raise UsageError(f"{table.path} has no column {shown(given)}; {hint}")
 

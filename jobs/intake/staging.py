@@ -64,7 +64,11 @@ class Staging:
 
 @contextmanager
 def staging(home: Path) -> Iterator[Staging]:
-    """An empty staging file under `home`, readable by its owner only, gone afterwards."""
+    """An empty staging file under `home`, readable by its owner only, gone afterwards.
+
+    Its name is taken away as soon as it is open, where the system allows that: an import that is killed
+    leaves nobody's data behind.
+    """
     import sqlite_utils
 
     try:
@@ -79,6 +83,7 @@ def staging(home: Path) -> Iterator[Staging]:
             database.conn.execute("PRAGMA journal_mode = MEMORY")
             database.conn.execute("PRAGMA synchronous = OFF")
             database.table("rows").create({"line": int, "id": str, "data": str}, pk="line")
+            shutil.rmtree(folder, ignore_errors=True)
             yield Staging(database)
         finally:
             database.close()

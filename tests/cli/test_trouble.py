@@ -85,6 +85,21 @@ def test_wrong_usage(passbell: Passbell) -> None:
         assert "--help" in done.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("why", LINDEN, "\udcff"),
+        ("members", "list", LINDEN, "--search", "\udcff"),
+        ("blasts", "plan", "--program", LINDEN, "--all", "--text", "x", "--name", "\udcff"),
+        ("preferences", "set", LINDEN, "KL-000001", "--decline", "\udcff"),
+    ],
+)
+def test_words_that_are_no_text(passbell: Passbell, words: tuple[str, ...]) -> None:
+    done = passbell(*words, "--json")
+    assert (done.code, json.loads(done.err)["exit_code"]) == (2, 2)
+    assert "is not valid text" in done.err
+
+
 def test_unknown_settings(passbell: Passbell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(
         passbell("--set", "passkit.api_kee=x", "blasts", "list"),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.engine import quiet
+from store import zones
 
 VIENNA = ZoneInfo("Europe/Vienna")
 ZONES = [
@@ -55,6 +56,10 @@ def utc(text: str) -> datetime:
         (("21:00", "02:30"), "Europe/Vienna", "2026-10-24 19:00", "2026-10-25 00:30"),
         (("21:00", "02:30"), "Europe/Vienna", "2026-10-25 00:45", None),
         (("21:00", "02:30"), "Europe/Vienna", "2026-10-25 01:10", "2026-10-25 01:30"),
+        # ... and the beginning happens twice: free with the change, until it is shown again.
+        (("02:30", "01:00"), "Europe/Vienna", "2026-10-25 00:45", "2026-10-25 01:00"),
+        (("02:30", "01:00"), "Europe/Vienna", "2026-10-25 01:15", None),
+        (("02:30", "01:00"), "Europe/Vienna", "2026-10-25 01:30", "2026-10-26 00:00"),
         (("00:00", "00:00"), "Europe/Vienna", "2026-11-21 23:00", None),
         (("08:00", "08:00"), "Europe/Vienna", "2026-11-21 07:00", None),
     ],
@@ -77,3 +82,11 @@ def test_they_end_at_the_first_minute_that_is_not_quiet(hours: quiet.Hours, zone
     while is_quiet(walked):
         walked += timedelta(minutes=1)
     assert quiet.ends(hours, ZoneInfo(zone), at) == (walked if walked > at else None)
+
+
+@pytest.mark.parametrize(
+    "name", [None, "", "Mars/Olympus", "../../etc/passwd", "Europe", "localtime", "Factory", "posixrules"]
+)
+def test_what_names_no_place_is_no_zone(name: str | None) -> None:
+    assert not zones.known(name)
+    assert zones.first_known(name, "Europe/Vienna") == VIENNA
