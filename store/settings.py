@@ -197,13 +197,25 @@ def read_quiet_hours(text: str) -> tuple[str, str] | None:
     return f"{from_hour}:{from_minute}", f"{to_hour}:{to_minute}"
 
 
+SHORTEST_SECRET = 16
+"""Characters of a secret by which hashes cannot be guessed."""
+
+
 class ConsentSettings(Section):
     """The secret behind suppression hashes and unsubscribe tokens."""
 
     secret: SecretStr = SecretStr("")
     """The same on all machines that share a store. Empty: made once, in the home; belongs to the backups."""
+
     token_days: int = Field(default=400, ge=1, le=3_650)
     """How long an unsubscribe token works."""
+
+    @field_validator("secret")
+    @classmethod
+    def _hard_to_guess(cls, given: SecretStr) -> SecretStr:
+        if 0 < len(given.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"it has to have {SHORTEST_SECRET} characters or more")
+        return given
 
 
 class RehearsalSettings(Section):

@@ -159,6 +159,9 @@ def _kind_of(value: Value) -> Kind:
 
 
 def _advice(field: Field) -> str:
+    if field.type == "text" and field.source == "attribute":
+        typed = f"`members import --map COLUMN={field.name}:number` brings numbers"
+        return f", which stands in single quotes ({typed})"
     if field.type == "text":
         return ", which stands in single quotes"
     return {"number": ", without quotes", "boolean": ""}.get(field.type, ": texts, numbers, TRUE and FALSE")

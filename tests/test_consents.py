@@ -169,7 +169,7 @@ def test_tokens_that_are_not_ours_are_refused(database: Database, chosen: Settin
     head, body, signature = token.split(".")
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none"}).encode()).decode().rstrip("=")
     late = verbs.make_token(database, chosen, "p1", "M-0001", at=now() - timedelta(days=401))
-    other = load(tmp_path, {"consent.secret": "another"})
+    other = load(tmp_path, {"consent.secret": "another secret of ours"})
     live = load(tmp_path, {"passkit.api_key": "k", "passkit.api_secret": "s" * 40})
     for wrong in (
         "", "x", "a.b.c", f"{head}.{body}.", f"{none}.{body}.", f"{none}.{body}.{signature}", token[:-2],
@@ -234,11 +234,15 @@ def test_a_list_travels_by_its_hashes(database: Database, chosen: Settings, tmp_
     report = import_suppressions(database, chosen, out, actor="ann")
     assert (report.entries, report.new, report.members) == (3, 1, 2)
     with pytest.raises(PassbellError, match=r"consent\.secret is not the one"):
-        import_suppressions(database, load(tmp_path, {"consent.secret": "other"}), out, actor="ann")
+        import_suppressions(
+            database, load(tmp_path, {"consent.secret": "another secret of ours"}), out, actor="ann"
+        )
     with database.write() as connection:
         suppressions.remove(connection, [one.id for one in suppressions.page(connection)])
     with pytest.raises(UsageError, match=r"made with another consent\.secret"):
-        import_suppressions(database, load(tmp_path, {"consent.secret": "other"}), out, actor="ann")
+        import_suppressions(
+            database, load(tmp_path, {"consent.secret": "another secret of ours"}), out, actor="ann"
+        )
     assert acts(database) == [
         "suppression.import", "suppression.export", "suppression.remove", "suppression.import",
     ]  # fmt: skip

@@ -180,7 +180,7 @@ async def test_members_never_or_long_ago_synced(database: Database, tmp_path: Pa
 
 
 async def test_what_would_keep_the_gate_shut_is_told(database: Database, tmp_path: Path) -> None:
-    mine = settings(tmp_path, gate__quiet_hours="21:00-08:00", consent__secret="mine")
+    mine = settings(tmp_path, gate__quiet_hours="21:00-08:00", consent__secret="a secret of my own")
     with database.write() as connection:
         connection.execute(
             programs.insert().values(id="P1", account=mine.account, kind="membership", name="Café", status=[])

@@ -151,7 +151,8 @@ def _wishes(
     epilog="""\b
 Examples:
   passbell members import Kaffee customers.csv --dry-run
-  passbell members import Kaffee customers.csv --map "Postal code=zip" --map Notes=-""",
+  passbell members import Kaffee customers.csv --map "Postal code=zip" --map Notes=-
+  passbell members import Kaffee customers.csv --map visits=visits:number --map VIP=vip:boolean""",
 )
 @click.argument("program")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -162,7 +163,8 @@ Examples:
     multiple=True,
     callback=_choices,
     metavar="COLUMN=TARGET",
-    help="What a column becomes: external_id, time_zone, locale, an attribute's name, or - for nothing.",
+    help="What a column becomes: external_id, time_zone, locale, - for nothing, or an attribute's name "
+    "(a text; with :number or :boolean behind it, that).",
 )
 @click.option("--forget-mapping", is_flag=True, help="Guess anew what columns become.")
 @click.option(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from jobs.intake import cells
 from jobs.intake.files import Progress, all_rows, id_text, look_up, pick_id_column
 from jobs.intake.rows import Row, open_table
-from jobs.intake.staging import CHUNK, Reject, Staged, staging, write_rejects
+from jobs.intake.staging import CHUNK, Reject, Staged, commonest, staging, write_rejects
 from store import audit, consents, opt_outs
 from store.consents import PURPOSES, Consent, Said
 from store.database import Database, among, lock_rows
@@ -121,8 +121,7 @@ def import_consents(
             while chunk := cursor.fetchmany(CHUNK):
                 _apply(connection, report, [(line, json.loads(data)) for line, _, data in chunk], actor)
             if len(report.rejects) == report.rows:
-                first = min(report.rejects)
-                raise UsageError(f"{path}: none of its rows can be used: line {first.line}: {first.reason}")
+                raise UsageError(f"{path}: none of its rows can be used: {commonest(report.rejects)}")
             details = {"file": path.name, **report.counts()}
             audit.append(connection, actor=actor, act="consents.import", subject=program_id, details=details)
     return report

@@ -20,7 +20,7 @@ from jobs.intake import flights
 from jobs.intake.files import all_rows, stage, texts
 from jobs.intake.mapping import Columns, map_columns
 from jobs.intake.rows import Row, Table, open_table
-from jobs.intake.staging import Reject, Staging, staging, uncollected, write_rejects
+from jobs.intake.staging import Reject, Staging, commonest, staging, uncollected, write_rejects
 from store import audit, catalogue, imports, keys, preferences, suppressions
 from store.database import Database, lock
 from store.errors import UsageError
@@ -184,8 +184,7 @@ def import_members(
             if not report.rows:
                 raise UsageError(f"{path} has a header and no rows")
             if report.rejected == report.rows:
-                first = min(report.rejects)
-                raise UsageError(f"{path}: none of its rows can be used: line {first.line}: {first.reason}")
+                raise UsageError(f"{path}: none of its rows can be used: {commonest(report.rejects)}")
             if report.import_id is not None:
                 imports.finish(connection, report.import_id, report.counts())
                 catalogue.refresh(connection, program_id)
@@ -218,7 +217,7 @@ def _apply(
     progress: Progress,
     secret: keys.Secret,
 ) -> None:
-    targets = [columns.targets[column] for column in columns.kept]
+    targets = columns.names
     wishes = [target for target in targets if target in imports.COLUMNS]
     kept_wishes = 0
     total = report.rows - report.rejected

@@ -1,10 +1,13 @@
 """What each column of a file becomes: said by the operator, as it was last time, or guessed.
 
 A target is `external_id`, `time_zone`, `locale`, the name of an attribute, or `-` for a column that is left
-out. PassKit's exports spell columns with dots (`person.externalId`, `meta.zip`), JSON ones nest them.
-PassKit says the keys of its CSV in https://help.passkit.com, article 5865748. What Pass2U's export calls its
-columns is documented nowhere that we found: OF_PASS2U is what programs that use its API name, and partly a
-guess. Ids are found by their values, and the operator has the last word.
+out. An attribute is a text, as it stands in the file, unless the target says otherwise (`visits:number`,
+`vip:boolean`) or the program has it as a number or a boolean already; a leading zero is never eaten.
+
+PassKit's exports spell columns with dots (`person.externalId`, `meta.zip`), JSON ones nest them. PassKit says
+the keys of its CSV in https://help.passkit.com, article 5865748. What Pass2U's export calls its columns is
+documented nowhere that we found: OF_PASS2U is what programs that use its API name, and partly a guess. Ids
+are found by their values, and the operator has the last word.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from jobs.intake.rows import Row, Table
 from store import zones
 from store.database import Database
 from store.errors import UsageError
-from store.fields import BUILT_IN
+from store.fields import BUILT_IN, fields_of
 
 EXTERNAL_ID = "external_id"
 TIME_ZONE = "time_zone"
@@ -56,7 +59,7 @@ OF_PASSKIT = {
 OF_PASS2U = {"passid", "modelid", "barcodemessage", "createdtime", "expirationdate", "voided", "source"}
 """Their own bookkeeping, left out of a file that is one of their exports."""
 
-Take = Callable[[Any], str | None]
+Take = Callable[[Any], str | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ class Columns:
         return next((column for column, target in self.targets.items() if target == EXTERNAL_ID), "")
 
     @property
+    def names(self) -> list[str]:
+        """What the kept columns become, without the kinds."""
+        return [split(self.targets[column])[0] for column in self.kept]
+
+    @property
     def kept(self) -> list[str]:
         """The columns whose cells are kept."""
         return [
@@ -84,9 +92,9 @@ class Columns:
         """Gives a row's cells of the kept columns; raises ValueError in words for one that cannot be used."""
         kept = self.kept
         checked = [
-            (number, column, TAKE[target], WORDS[target])
+            (number, column, TAKE[what], WORDS[what])
             for number, column in enumerate(kept)
-            if (target := self.targets[column]) in TAKE
+            if (what := _checked_as(self.targets[column])) is not None
         ]
 
         def read(row: Row) -> list[Any]:
@@ -94,7 +102,7 @@ class Columns:
             cells = [plain(values.get(column, "")) for column in kept]
             for number, column, take, word in checked:
                 if (cell := cells[number]) is None:
-                    cells[number] = ""
+                    cells[number] = "" if self.targets[column] in TAKE else None
                 elif cell != "" and (taken := take(cell)) is None:
                     raise ValueError(f"{shown(column)[:40]}: {str(cell)[:40]!r} is no {word}")
                 elif cell != "":
@@ -121,7 +129,10 @@ def map_columns(
     columns = table.columns
     chosen = _checked(table, chosen, flight)
     known = {column: target for column, target in remembered.items() if column in columns}
-    guess = _Guess(table, message_field)
+    with database.read() as connection:
+        fields = fields_of(connection, program_id)
+    attributes = {field.column: field.type for field in fields.values() if field.source == "attribute"}
+    guess = _Guess(table, message_field, attributes)
     id_column = ""
     if not flight:
         said = [column for column, target in (known | chosen).items() if target == EXTERNAL_ID]
@@ -135,8 +146,9 @@ def map_columns(
             if column in targets or column not in layer:
                 continue
             target = layer[column]
-            if target not in (NOTHING, PASSENGER) and taken.setdefault(target, column) != column:
-                guess.leave_out(column, f"{shown(taken[target])} already is the {shown(target)}")
+            name = split(target)[0]
+            if target not in (NOTHING, PASSENGER) and taken.setdefault(name, column) != column:
+                guess.leave_out(column, f"{shown(taken[name])} already is the {shown(name)}")
                 target = NOTHING
             targets[column] = target
     return Columns(
@@ -148,8 +160,10 @@ def map_columns(
 class _Guess:
     """What columns become by their names and values, and why some are left out."""
 
-    def __init__(self, table: Table, message_field: str | None) -> None:
+    def __init__(self, table: Table, message_field: str | None, attributes: Mapping[str, str]) -> None:
+        """`attributes` are those that the program has, with their kinds."""
         self._table = table
+        self._attributes = attributes
         self._message_field = message_field
         spelled = {letters(column) for column in table.columns}
         roots = {
@@ -185,7 +199,15 @@ class _Guess:
             return self.leave_out(column, "the provider decides on them")
         if not is_name(name):
             return self.leave_out(column, f"an attribute's name has {LIMITS}")
-        return name
+        return self._as_known(column, name)
+
+    def _as_known(self, column: str, name: str) -> str:
+        """The attribute as the program spells it, and of the kind that it has there, if the values fit."""
+        alike = [known for known in self._attributes if known.casefold() == name.casefold()]
+        if name not in self._attributes and len(alike) == 1 and alike[0] not in self._table.columns:
+            name = alike[0]
+        kind = self._attributes.get(name, "")
+        return f"{name}:{kind}" if kind in KINDS and self._fits(column, TAKE[kind]) else name
 
     def leave_out(self, column: str, why: str) -> str:
         """Remember why a column becomes nothing."""
@@ -206,7 +228,7 @@ class _Guess:
     def _fits(self, column: str, take: Take) -> bool:
         rows = islice(self._table.rows(), SAMPLED_ROWS)
         values = {plain(row.values.get(column)) for row in rows if not row.problem} - {"", None}
-        return bool(values) and all(take(value) for value in values)
+        return bool(values) and all(take(value) is not None for value in values)
 
 
 def _checked(table: Table, chosen: Mapping[str, str], flight: bool) -> dict[str, str]:
@@ -219,15 +241,16 @@ def _checked(table: Table, chosen: Mapping[str, str], flight: bool) -> dict[str,
         )
         if flight and (target == EXTERNAL_ID or letters(column) in flights.PASSENGER):
             raise UsageError(f"{shown(column)}: boarding records are known by their key fields and passenger")
+        name = split(target)[0]
         if target not in (EXTERNAL_ID, TIME_ZONE, LOCALE, NOTHING):
-            if letters(target) in OURS:
+            if letters(name) in OURS:
                 raise UsageError(
-                    f"{shown(column)} cannot become {shown(target)}: the provider decides on that; "
+                    f"{shown(column)} cannot become {shown(name)}: the provider decides on that; "
                     f"choose another name, or {NOTHING} to leave it out"
                 )
-            if not is_name(target):
+            if not is_name(name):
                 raise UsageError(f"{shown(column)}: an attribute's name has {LIMITS}")
-        twin = next((name for name, other in found.items() if other == target != NOTHING), None)
+        twin = next((one for one, other in found.items() if split(other)[0] == name != NOTHING), None)
         if twin is not None and twin != column:
             raise UsageError(f"{shown(twin)} and {shown(column)} cannot both become {shown(target)}")
         found[column] = target
@@ -247,6 +270,18 @@ def _column(table: Table, given: str) -> str:
         else "its columns are " + ", ".join(map(shown, table.columns[:6])) + " ..." * (len(table.columns) > 6)
     )
     raise UsageError(f"{table.path} has no column {shown(given)}; {hint}")
+
+
+def split(target: str) -> tuple[str, str]:
+    """An attribute's name and its kind: `visits:number`; a text where none is said."""
+    name, colon, kind = target.rpartition(":")
+    return (name, kind) if colon and name and kind in (*KINDS, "text") else (target, "text")
+
+
+def _checked_as(target: str) -> str | None:
+    """What its cells have to be, a key of TAKE; None where every cell will do."""
+    kind = split(target)[1]
+    return target if target in TAKE else kind if kind in KINDS else None
 
 
 def is_name(name: str) -> bool:
@@ -280,8 +315,33 @@ def locale(value: Any) -> str | None:
     return value.replace("_", "-") if fits else None
 
 
+def number(value: Any) -> float | int | None:
+    """A number, spelled without a leading zero or a group's comma; None where it is none."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value):
+            return None
+        return float(value) if "." in value else int(value)
+    return None if isinstance(value, bool) else value
+
+
+def boolean(value: Any) -> bool | None:
+    """True or false, in one of the usual spellings; None where it is neither."""
+    if isinstance(value, bool):
+        return value
+    return _TRUTH.get(str(value).casefold())
+
+
+KINDS = ("number", "boolean")
+"""Kinds of attribute beside text."""
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LOCALE = re.compile("[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 OURS = {letters(name) for name in BUILT_IN} | ALSO_BUILT_IN
 ALL_SHOWN = ("the provider decides on them",)
-TAKE: dict[str, Take] = {TIME_ZONE: time_zone, LOCALE: locale}
-WORDS = {TIME_ZONE: "time zone that is known, such as Europe/Vienna", LOCALE: "language, such as de or de-AT"}
+TAKE: dict[str, Take] = {TIME_ZONE: time_zone, LOCALE: locale, "number": number, "boolean": boolean}
+WORDS = {
+    TIME_ZONE: "time zone that is known, such as Europe/Vienna",
+    LOCALE: "language, such as de or de-AT",
+    "number": "number, such as 5 or 2.50",
+    "boolean": "yes or no",
+}

@@ -7,7 +7,8 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 from store.errors import PassbellError, UsageError
 
 CHUNK = 5_000
+REASONS = 3
+"""Reasons against rows that one sentence tells."""
 
 
 class Staged(NamedTuple):
@@ -121,6 +124,15 @@ def check_rejects(source: Path, path: Path) -> None:
             first = file.readline(len(header) + 1)
     if (first and not first.startswith(header)) or not path.is_file():
         raise UsageError(f"{path} is there already and holds no rejects: write them to another file")
+
+
+def commonest(rejects: Sequence[Reject]) -> str:
+    """Why rows are rejected, the commonest reasons first, each with its first line."""
+    first: dict[str, int] = {}
+    for reject in sorted(rejects):
+        first.setdefault(reject.reason, reject.line)
+    counted = Counter(reject.reason for reject in rejects).most_common(REASONS)
+    return "; ".join(f"{reason} ({count:,}, first in line {first[reason]})" for reason, count in counted)
 
 
 def write_rejects(source: Path, rejects: Iterable[Reject], path: Path) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from jobs.intake import cells
 from jobs.intake.files import ID_NAMES
 from jobs.intake.rows import Row, Table, open_table
-from jobs.intake.staging import Reject, write_rejects
+from jobs.intake.staging import Reject, commonest, write_rejects
 from jobs.suppressions import check_expiry
 from store import audit, keys, suppressions
 from store.database import Database
@@ -155,8 +155,7 @@ def import_suppressions(
         if not report.rows:
             raise UsageError(f"{path} has a header and no rows")
         if not entries:
-            first = min(report.rejects)
-            raise UsageError(f"{path}: none of its rows can be used: line {first.line}: {first.reason}")
+            raise UsageError(f"{path}: none of its rows can be used: {commonest(report.rejects)}")
         report.entries = len(entries)
         report.new, report.members = suppressions.add(
             connection, secret, entries, at=now(), actor=actor, progress=progress

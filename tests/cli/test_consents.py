@@ -109,7 +109,7 @@ def test_somebody_is_suppressed_and_freed(passbell: Passbell, member: str, tmp_p
 
 def test_a_sync_with_another_secret_is_refused(passbell: Passbell, member: str) -> None:
     assert passbell("suppressions", "add", "--external-id", member, "--reason", "x").code == 0
-    done = passbell("--set", "consent.secret=another", "sync")
+    done = passbell("--set", "consent.secret=another secret of ours", "sync")
     assert done.code == 1
     assert "consent.secret is not the one" in done.err
     assert passbell("sync").code == 0

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.intake.imports import ImportReport, import_members
-from store import catalogue
+from store import audiences, catalogue
 from store.database import Database
 from store.errors import UsageError
 from store.schema import import_mappings
@@ -66,6 +66,31 @@ def test_it_is_remembered_until_it_is_forgotten(database: Database, tmp_path: Pa
     with database.read() as connection:
         kept = connection.execute(sa.select(import_mappings.c.mapping)).scalar_one()
     assert kept == {"id": "external_id", "plz": "plz"}
+
+
+def test_an_attribute_is_of_the_kind_that_is_said_or_that_the_program_has(
+    database: Database, tmp_path: Path
+) -> None:
+    said = {"visits": "visits:number", "vip": "vip:boolean"}
+    first = read_as(database, tmp_path, "id,visits,vip\n1,12,yes\n2,0.5,NO\n3,007,\n", said)
+    assert [(reject.id, reject.reason) for reject in first.rejects] == [
+        ("3", "visits: '007' is no number, such as 5 or 2.50")
+    ]
+    assert stored(database)["1"].imported == {"visits": 12, "vip": True}
+    assert stored(database)["2"].imported == {"visits": 0.5, "vip": False}
+    with database.read() as connection:
+        often = audiences.Selection("where", "visits > 1 AND vip")
+        assert audiences.count(connection, "P1", often) == 1
+    known = read_as(database, tmp_path, "id,VISITS,vip\n3,7,1\n", {}, forget=True)
+    assert known.mapping == {"id": "external_id", "VISITS": "visits:number", "vip": "vip:boolean"}
+    assert stored(database)["3"].imported == {"visits": 7, "vip": True}
+    odd = read_as(database, tmp_path, "id,visits,vip\n3,many,maybe\n", {}, forget=True)
+    assert odd.mapping == {"id": "external_id", "visits": "visits", "vip": "vip"}
+    text = read_as(database, tmp_path, "id,visits\n3,8\n", {"visits": "visits:text"})
+    assert stored(database)["3"].imported["visits"] == "8"
+    assert text.changed == 1
+    with pytest.raises(UsageError, match="cannot both become"):
+        read_as(database, tmp_path, "id,a,b\n1,2,3\n", {"a": "n", "b": "n:number"})
 
 
 def test_a_dry_run_remembers_nothing(database: Database, tmp_path: Path) -> None:

@@ -349,7 +349,8 @@ def test_there_are_enough_hostile_expressions() -> None:
         ("teir = 'gold'", "there is no field teir; did you mean tier?\n  teir = 'gold'\n  ^^^^"),
         (
             "vip AND zip = 90210",
-            "cannot compare a text with a number: zip is a text, which stands in single quotes\n"
+            "cannot compare a text with a number: zip is a text, which stands in single quotes "
+            "(`members import --map COLUMN=zip:number` brings numbers)\n"
             "  vip AND zip = 90210\n"
             "                ^^^^^",
         ),
