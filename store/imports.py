@@ -14,9 +14,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
-from store.database import upsert
+from store.database import as_table, upsert
 from store.errors import UsageError
 from store.schema import import_changes, import_mappings, imports, members, programs
 from store.times import now, rfc3339
@@ -264,18 +263,9 @@ def _parsed(documents: Sequence[str]) -> list[Any]:
 
 
 def _rows(connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> sa.Subquery:
-    """Rows of a state and what it was before, as a table; they travel as one bound value."""
-    document = sa.bindparam(None, json.dumps(rows), sa.Text)
-    if connection.dialect.name == "postgresql":
-        value: sa.ColumnElement[Any] = sa.func.jsonb_array_elements(sa.cast(document, JSONB)).column_valued()
-        value = sa.type_coerce(value, JSONB)
-        cells = [sa.cast(value[0].astext, sa.BigInteger), value[1], value[2], value[3].astext]
-        cells += [value[4].astext, value[5]]
-    else:
-        value = sa.func.json_each(document).table_valued("value").c.value
-        cells = [sa.func.json_extract(value, f"$[{number}]") for number in range(6)]
-    names = ("id", "imported", "attributes", *COLUMNS, "before")
-    return sa.select(*(cell.label(name) for cell, name in zip(cells, names, strict=True))).subquery()
+    """Rows of a state and what it was before, as a table."""
+    columns = {name: members.c[name].type for name in ("id", "imported", "attributes", *COLUMNS)}
+    return as_table(connection, rows, columns | {"before": import_changes.c.before.type}).subquery()
 
 
 def _update(new: sa.Subquery) -> sa.Update:

@@ -83,6 +83,11 @@ def category(text: str) -> str:
     return name
 
 
+def language(text: str) -> str | None:
+    """A language as it is kept: `de`, `de-AT`; None where it is none. `zh_Hans_CN` and PassKit's `DE` are."""
+    return text.replace("_", "-") if _LANGUAGE.fullmatch(text) else None
+
+
 def checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Some preferences, by the names of `Preferences`, fit to be kept. Raises UsageError for a wrong one."""
     fit: dict[str, Any] = {}
@@ -100,9 +105,9 @@ def checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
                 raise UsageError(f"{name.replace('_', ' ')} is 1 to {MOST}, or default")
             fit[name] = value
         elif name == "language":
-            if not _LANGUAGE.fullmatch(value):
+            fit[name] = language(value)
+            if fit[name] is None:
                 raise UsageError(f"{value[:40]!r} is no language: write it as de or de-AT")
-            fit[name] = value.replace("_", "-")
         elif not zones.known(value):
             raise UsageError(f"{value[:60]!r} is no time zone, such as Europe/Vienna")
         else:

@@ -29,6 +29,7 @@ from store import zones
 from store.database import Database
 from store.errors import UsageError
 from store.fields import BUILT_IN, fields_of
+from store.preferences import language
 
 EXTERNAL_ID = "external_id"
 TIME_ZONE = "time_zone"
@@ -310,9 +311,8 @@ def time_zone(value: Any) -> str | None:
 
 
 def locale(value: Any) -> str | None:
-    """A language as it is kept: `de`, `de-AT`; None where it is none. `zh_Hans_CN` and PassKit's `DE` are."""
-    fits = isinstance(value, str) and _LOCALE.fullmatch(value)
-    return value.replace("_", "-") if fits else None
+    """The language that a cell names; None where it is none."""
+    return language(value) if isinstance(value, str) else None
 
 
 def number(value: Any) -> float | int | None:
@@ -335,7 +335,6 @@ KINDS = ("number", "boolean")
 """Kinds of attribute beside text."""
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_LOCALE = re.compile("[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 OURS = {letters(name) for name in BUILT_IN} | ALSO_BUILT_IN
 ALL_SHOWN = ("the provider decides on them",)
 TAKE: dict[str, Take] = {TIME_ZONE: time_zone, LOCALE: locale, "number": number, "boolean": boolean}
