@@ -71,9 +71,10 @@ class Control:
 
     def act(self, door: str, identifier: str, wanted: dict[str, Any]) -> None:
         """Change the world or what is counted of it, and note it down."""
-        self.redo(door, identifier, wanted)
+        with self.passkit.one_moment() as at:
+            self.redo(door, identifier, wanted)
         if self.journal is not None:
-            self.journal.note(door, json.dumps([identifier, wanted]), at=self.passkit.clock())
+            self.journal.note(door, json.dumps([identifier, wanted]), at=at)
 
     def redo(self, door: str, identifier: str, wanted: dict[str, Any]) -> None:
         """Make a change, or one that the journal holds once more."""

@@ -153,13 +153,14 @@ class Gateway:
         if self.faults.settings.wrong_region:
             raise refused_by_service(404, NOT_FOUND, "not found")
         try:
-            answer = handler(parameters, decoded(body))
+            with self.passkit.one_moment() as at:
+                answer = handler(parameters, decoded(body))
         except Malformed as error:
             position = max(body.decode(errors="replace").find(error.token), 0) + 1
             message = f"proto: syntax error (line 1:{position}): {error}"
             raise refused_by_gateway(400, INVALID_ARGUMENT, message) from error
         if self.journal is not None and method == "PUT":
-            self.journal.note(path, body.decode(), at=self.passkit.clock())
+            self.journal.note(path, body.decode(), at=at)
         return answer
 
     def redo(self, path: str, body: str) -> None:
