@@ -147,6 +147,7 @@ def plan(
             },
             at=at,
         )
+    database.analyze(deliveries)
     with database.read() as connection:
         return look_at(connection, settings, blast.id)
 

@@ -25,7 +25,7 @@ from store import audit, catalogue, imports, keys, preferences, suppressions
 from store.database import Database, lock
 from store.errors import UsageError
 from store.imports import Change, State
-from store.schema import members, programs
+from store.schema import members, passes, programs
 from store.times import now
 
 SAMPLES = 5
@@ -189,6 +189,8 @@ def import_members(
                 imports.finish(connection, report.import_id, report.counts())
                 catalogue.refresh(connection, program_id)
                 _record(connection, report, actor)
+    if not dry_run:
+        database.analyze(members, passes)
     return report
 
 

@@ -18,7 +18,7 @@ from store import audit, catalogue, enrolments, programs
 from store.database import Database, upsert
 from store.errors import PassbellError, UsageError
 from store.programs import Program, Tier
-from store.schema import syncs
+from store.schema import members, passes, syncs
 from store.settings import Settings
 from store.times import now
 
@@ -314,6 +314,7 @@ class _Run:
                 details=self._report.as_json(),
                 at=at,
             )
+        self._database.analyze(members, passes)
 
 
 def _keep_programs(database: Database, found: Iterable[Program]) -> None:

@@ -264,3 +264,15 @@ def test_boarding_records_of_two_accounts_are_not_mixed(airport: Database, tmp_p
     bring(airport, tmp_path, BY_TICKET, program="flights")
     with airport.write() as connection, pytest.raises(UsageError, match="belong to rehearsal"):
         ensure_flights_program(connection, "live")
+
+
+def test_postgres_knows_at_once_how_many_there_are(current_postgres_url: str, tmp_path: Path) -> None:
+    database = open_store(current_postgres_url)
+    add_members(database, [member(str(n)) for n in range(300)])
+    database.analyze(members)
+    add_members(database, [member(str(n)) for n in range(300, 900)])
+    bring(database, tmp_path, "id,zip\n1,01234\n")
+    with database.read() as connection:
+        known = sa.text("SELECT reltuples FROM pg_class WHERE relname = 'members'")
+        assert connection.scalar(known) == 900
+    database.close()

@@ -219,6 +219,7 @@ def fill_many(database: Database, rows: Iterable[dict[str, Any]]) -> None:
             if len(tables["members"][1]) >= BATCH:
                 _write(connection, tables)
         _write(connection, tables)
+    database.analyze(members, passes, deliveries)
 
 
 BATCH = 50_000
