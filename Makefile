@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # Many tests wait for workers and stand-ins: one process more than two cores have keeps them busy.
 PROCESSES ?= 3
-CODE = store jobs console tests bench docs
+CODE = store jobs console web tests bench docs
 PINS = pyproject.toml constraints.txt
 
 .PHONY: help demo test check

@@ -8,7 +8,7 @@ from typing import Any
 from store.errors import UsageError
 from store.preferences import Preferences
 from store.rules import NO_QUIET_HOURS, Rules
-from store.settings import read_quiet_hours
+from store.sections import read_quiet_hours
 
 DEFAULT = "default"
 """What takes a rule or wish back: the settings' or the program's holds again."""

@@ -18,7 +18,7 @@ from store import zones
 from store.database import among, upsert
 from store.errors import UsageError
 from store.schema import members, preference_changes, preferences
-from store.settings import read_quiet_hours
+from store.sections import read_quiet_hours
 from store.times import rfc3339
 
 LONGEST_CATEGORY = 40

@@ -50,6 +50,7 @@ class Program:
     status   the provider's words, such as PROJECT_PUBLISHED
     message_field  the template's field whose texts were read at the last sync
     synced_at      end of the last whole sync; None: never
+    issuer   passkit | passbell: who makes its passes
     """
 
     id: str
@@ -60,6 +61,7 @@ class Program:
     time_zone: str | None = None
     message_field: str | None = None
     synced_at: datetime | None = None
+    issuer: str = "passkit"
 
     def as_json(self) -> dict[str, Any]:
         """The program as the commands print it."""
@@ -72,6 +74,7 @@ class Program:
             "time_zone": self.time_zone,
             "message_field": self.message_field,
             "synced_at": rfc3339(self.synced_at),
+            "issuer": self.issuer,
         }
 
 
@@ -107,6 +110,7 @@ def upsert_program(connection: sa.Connection, program: Program) -> None:
         "name": program.name,
         "status": list(program.status),
         "time_zone": program.time_zone,
+        "issuer": program.issuer,
     }
     statement = upsert(connection, programs).values(**told)
     connection.execute(

@@ -12,7 +12,7 @@ from store import zones
 from store.database import upsert
 from store.errors import UsageError
 from store.schema import program_rules, programs, tiers
-from store.settings import GateSettings, read_quiet_hours
+from store.sections import GateSettings, read_quiet_hours
 from store.times import now
 
 NO_QUIET_HOURS = ("00:00", "00:00")

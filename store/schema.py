@@ -32,6 +32,13 @@ programs = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("status", Json, nullable=False, doc="the provider's status words, an array"),
     sa.Column("time_zone", sa.Text),
+    sa.Column(
+        "issuer",
+        sa.Text,
+        nullable=False,
+        server_default="passkit",
+        doc="passkit | passbell: who makes its passes; no sync touches our own",
+    ),
     sa.Column("message_field", sa.Text, doc="the field whose texts were read at the last sync"),
     sa.Column("synced_at", Moment, doc="end of the last whole sync"),
 )
@@ -97,9 +104,13 @@ passes = sa.Table(
     sa.Column("id", BigId, primary_key=True),
     sa.Column("member_id", sa.ForeignKey("members.id", ondelete="CASCADE"), nullable=False),
     sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("channel", sa.Text, nullable=False, doc="passkit (apple and google come with direct issue)"),
+    sa.Column("channel", sa.Text, nullable=False, doc="passkit | apple | google"),
     sa.Column(
-        "provider_id", sa.Text, nullable=False, doc="the pass's id at the provider, or its key fields as text"
+        "provider_id",
+        sa.Text,
+        nullable=False,
+        doc="the pass's id at the provider (Apple: our serial number; Google: the object's id), "
+        "or its key fields as text",
     ),
     sa.Column("keys", Json, nullable=False, doc="key fields of a boarding record; {} elsewhere"),
     sa.Column(
@@ -116,6 +127,141 @@ passes = sa.Table(
     sa.Column("shown_at", Moment, doc="when we put it there"),
     sa.UniqueConstraint("program_id", "channel", "provider_id"),
     sa.Index(None, "member_id", "status", "installed_at"),
+)
+
+templates = sa.Table(
+    "templates",
+    metadata,
+    sa.Column("program_id", sa.ForeignKey("programs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, doc="1, 2, ...: a change is a new version"),
+    sa.Column("design", Json, nullable=False, doc="the template as it was read; see jobs/passes/template.py"),
+    sa.Column("hash", sa.Text, nullable=False, doc="over design and files: the same template twice is one"),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+)
+"""How our own passes look. The newest version is in force."""
+
+template_files = sa.Table(
+    "template_files",
+    metadata,
+    sa.Column("program_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True, doc="as in the pass: icon@2x.png, de.lproj/logo.png"),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["program_id", "version"], ["templates.program_id", "templates.version"], ondelete="CASCADE"
+    ),
+)
+
+issued = sa.Table(
+    "issued",
+    metadata,
+    sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "serial", sa.Text, nullable=False, unique=True, doc="in addresses: short, random, never changes"
+    ),
+    sa.Column("pass_type", sa.Text, doc="Apple: passTypeIdentifier; never changes"),
+    sa.Column("token", sa.Text, nullable=False, doc="authenticationToken of an Apple pass; never changes"),
+    sa.Column(
+        "tag", sa.BigInteger, nullable=False, doc="of the last change: above that of every change before it"
+    ),
+    sa.Column(
+        "changed_at", Moment, nullable=False, doc="Last-Modified: whole seconds, growing with each change"
+    ),
+    sa.Column("message_tag", sa.BigInteger, doc="the tag of the change that brought the present message"),
+    sa.Column("at", Moment, nullable=False, doc="when it was issued"),
+    sa.Index(None, "tag"),
+)
+"""What only passes have that we issue ourselves."""
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("pass_type", sa.Text, nullable=False),
+    sa.Column(
+        "library_id", sa.Text, nullable=False, doc="the device's own name for itself; knowing it is access"
+    ),
+    sa.Column("push_token", sa.Text, nullable=False, doc="the newest that it registered with"),
+    sa.Column("seen_at", Moment, nullable=False, doc="when it last registered"),
+    sa.UniqueConstraint("pass_type", "library_id"),
+    sa.Index(None, "push_token"),
+)
+"""iPhones and watches that hold one of our passes. Without a registration there is no device."""
+
+registrations = sa.Table(
+    "registrations",
+    metadata,
+    sa.Column("device_id", sa.ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "pass_id"),
+)
+
+pushes_due = sa.Table(
+    "pushes_due",
+    metadata,
+    sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("due_at", Moment, doc="NULL: given up"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("detail", sa.Text, doc="why the last try failed"),
+    sa.Index(None, "due_at"),
+)
+"""Our own passes that changed without a blast, and whose phones were not yet told; a worker tells them."""
+
+pass_events = sa.Table(
+    "pass_events",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), nullable=False),
+    sa.Column(
+        "kind",
+        sa.Text,
+        nullable=False,
+        doc="created | installed | updated | removed | redeemed | balance_changed, or a word of the business",
+    ),
+    sa.Column("at", Moment, nullable=False, doc="when it happened, as far as its source tells"),
+    sa.Column("source", sa.Text, nullable=False, doc="apple | google | passkit | events | passbell"),
+    sa.Column("details", Json, nullable=False),
+    sa.Index(None, "pass_id", "id"),
+)
+"""The life of a pass. Append-only."""
+
+heard = sa.Table(
+    "heard",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True, doc="google | passkit | events"),
+    sa.Column(
+        "nonce", sa.Text, primary_key=True, doc="what the sender calls the message; a second is a replay"
+    ),
+    sa.Column(
+        "until", Moment, nullable=False, doc="kept until then: the message is too old to be taken after"
+    ),
+    sa.Index(None, "until"),
+)
+"""Messages from outside that were taken in."""
+
+alert_bookings = sa.Table(
+    "alert_bookings",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True),
+    sa.Column("at", Moment, nullable=False, doc="booked just before the request left"),
+    sa.Index(None, "pass_id", "at"),
+)
+"""Alerts of Google's budget, 3 in 24 hours: booked before they are sent, since an answer may be lost."""
+
+credentials = sa.Table(
+    "credentials",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True, doc="apple | push_key | google"),
+    sa.Column("sealed", sa.LargeBinary, nullable=False, doc="encrypted with the key of [keys]"),
+    sa.Column("subject", sa.Text, nullable=False, doc="whose it is, in words; nothing secret"),
+    sa.Column("expires_at", Moment, doc="NULL: it does not expire"),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
 )
 
 audiences = sa.Table(
@@ -366,6 +512,7 @@ deliveries = sa.Table(
     sa.Column("id", BigId, primary_key=True),
     sa.Column("blast_id", sa.ForeignKey("blasts.id", ondelete="CASCADE"), nullable=False),
     sa.Column("pass_id", sa.ForeignKey("passes.id"), nullable=False),
+    sa.Column("channel", sa.Text, nullable=False, server_default="passkit", doc="its pass's"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("detail", sa.Text, doc="the reason in plain words"),
@@ -382,7 +529,7 @@ deliveries = sa.Table(
     sa.Column("accepted_at", Moment),
     sa.UniqueConstraint("blast_id", "pass_id"),
     # With the id at its end the claim reads it in order and sorts nothing.
-    sa.Index(None, "blast_id", "state", "due_at", "id"),
+    sa.Index(None, "blast_id", "state", "channel", "due_at", "id"),
     sa.Index("ix_deliveries_batch_id", "batch_id"),
     sa.Index(
         "ix_deliveries_open_pass",
@@ -399,6 +546,19 @@ deliveries = sa.Table(
         postgresql_where=sa.text("state = 'accepted'"),
     ),
 )
+
+arrivals = sa.Table(
+    "arrivals",
+    metadata,
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("tag", sa.BigInteger, doc="Apple: of the change that brought the text onto the pass"),
+    sa.Column("listed_at", Moment, doc="Apple: when a phone asked for changes and was told of this one"),
+    sa.Column("fetched_at", Moment, doc="Apple: when a phone fetched the pass with this text"),
+    sa.Column("has_users", sa.Boolean, doc="Google: whether anybody had saved the pass when it was accepted"),
+    sa.Index(None, "pass_id", "tag"),
+)
+"""How far a message is known to have come beyond the provider's yes."""
 
 attempts = sa.Table(
     "attempts",

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from store import settings
+from store import sections
 from store.settings import FILE_NAME, PREFIX, keys
 
 WIDTH = 100
@@ -43,7 +43,7 @@ def example() -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """The text under each field, by (class, field). Python keeps no docstrings of attributes itself."""
     found = {}
-    for made in ast.parse(inspect.getsource(settings)).body:
+    for made in ast.parse(inspect.getsource(sections)).body:
         if not isinstance(made, ast.ClassDef):
             continue
         for field, text in zip(made.body, made.body[1:], strict=False):

@@ -16,7 +16,8 @@ from console.cli.root import root
 from console.cli.use import Use
 from store.database import BUSY_SECONDS
 from store.errors import UsageError
-from store.settings import HOME_VARIABLE, PassKitSettings, load
+from store.sections import PassKitSettings
+from store.settings import HOME_VARIABLE, load
 from store.settings import keys as declared
 
 ROOT = Path(__file__).parents[1]

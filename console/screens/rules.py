@@ -14,7 +14,7 @@ from store.rules import Rules
 
 if TYPE_CHECKING:
     from console.app import Console
-    from store.settings import GateSettings
+    from store.sections import GateSettings
 
 WORDS = {
     "consent": "Marketing needs",

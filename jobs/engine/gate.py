@@ -39,7 +39,7 @@ from store.schema import (
     suppressions,
     tiers,
 )
-from store.settings import GateSettings
+from store.sections import GateSettings
 from store.times import Moment
 
 REASONS = {

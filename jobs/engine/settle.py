@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs.channels.base import Outcome, Result
 from store.claims import Claimed
-from store.settings import EngineSettings
+from store.sections import EngineSettings
 from store.settlements import Settlement
 
 UNSURE_PATIENCE = 2

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from store.database import Database, lock
 from store.errors import PassbellError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision; kept here so that a store that is current costs one query and no Alembic."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from jobs.channels.base import Outcome, Result
 from jobs.engine.settle import settlement
 from store.claims import Claimed
-from store.settings import EngineSettings
+from store.sections import EngineSettings
 
 AT = datetime(2026, 5, 1, 9, tzinfo=UTC)
 ENGINE = EngineSettings(max_attempts=3)

@@ -1,0 +1,1 @@
+"""The face that phones and providers call: Apple's pass web service, links, callbacks, events."""
