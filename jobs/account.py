@@ -1,12 +1,14 @@
-"""Which PassKit we talk to: the real one with a key, the stand-in without."""
+"""Whom we talk to: PassKit, Apple and Google as the settings name them, the stand-ins in a rehearsal."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jobs.channels import passkit_http
 from jobs.channels.base import Channel, Pace
@@ -15,7 +17,14 @@ from jobs.channels.passkit_api import PassKit
 from jobs.engine.pace import Pacer
 from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
 from store.database import Database
+from store.errors import UsageError
 from store.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.channels.apns import Bearer, Line, Pusher
+
+Run = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
+"""Runs a database call off the event loop."""
 
 
 def credentials(settings: Settings) -> passkit_http.Account:
@@ -65,6 +74,70 @@ async def reading(settings: Settings, database: Database) -> AsyncIterator[PassK
         await client.close()
 
 
-def open_channel(settings: Settings, pace: Pace) -> Channel:
-    """The channel that a worker sends through."""
-    return PassKitChannel(open_client(settings, pace))
+async def open_channel(
+    settings: Settings, database: Database, channel: str, *, pace: Pace, run: Run
+) -> Channel:
+    """The way to passes on a channel that a worker sends through: passkit | apple | google.
+
+    Raises PassbellError where what it needs is not set up.
+    """
+    # In threads: a stand-in that has to be started takes a moment.
+    if channel == "apple":
+        return _apple_channel(settings, database, pace, run)
+    if channel == "google":
+        return await asyncio.to_thread(_google_channel, settings, database, pace, run)
+    if settings.live and not settings.passkit.api_key:
+        raise UsageError("passkit.api_key is not set, and these passes are PassKit's")
+    return PassKitChannel(PassKit(await asyncio.to_thread(credentials, settings), pace=pace))
+
+
+def _apple_channel(settings: Settings, database: Database, pace: Pace, run: Run) -> Channel:
+    from jobs.channels.apns import open_pusher
+    from jobs.channels.apple import AppleChannel
+
+    async def pusher(pass_type: str) -> Pusher:
+        return open_pusher(await asyncio.to_thread(apns_line, settings, database, pass_type))
+
+    return AppleChannel(database, pusher, pace, run)
+
+
+def apns_line(settings: Settings, database: Database, pass_type: str) -> Line:
+    """How to reach Apple for a pass type: the real APNs, or the stand-in's. Raises PassbellError."""
+    from jobs.channels.apns import Line
+    from jobs.passes.credentials import apple_identity
+
+    apple = settings.apple
+    if settings.live:
+        url, ca_pem = apple.push_url, _read("apple.push_ca", apple.push_ca)
+    else:
+        wallets = standing.wallets(settings)
+        url, ca_pem = wallets.apns_url, wallets.root_pem
+    return Line(
+        url=url,
+        client_pem=apple_identity(settings, database).client_pem,
+        ca_pem=ca_pem or b"",
+        connections=apple.connections,
+        concurrency=apple.concurrency,
+        timeout=apple.timeout_seconds,
+        push_type=apple.push_type,
+        driver=apple.driver,
+        bearer=_bearer(settings, database) if apple.push_with == "key" else None,
+    )
+
+
+def _bearer(settings: Settings, database: Database) -> Bearer:
+    from jobs.channels.apns import Bearer
+    from jobs.passes.credentials import push_key
+
+    kept = push_key(settings, database)
+    return Bearer(kept.pem, kept.key_id, kept.team)
+
+
+def _read(key: str, path: str) -> bytes | None:
+    """The file that a setting names; None where it names none."""
+    if not path:
+        return None
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise UsageError(f"{key}: cannot read {path}: {error.strerror}") from None

@@ -5,6 +5,7 @@ One transaction with its audit entry. What happens to a plan afterwards is jobs/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,7 @@ from store.schema import deliveries, members, passes
 from store.settings import Settings
 from store.times import now, rfc3339
 
-REQUESTS_PER_MESSAGE = 2
+REQUESTS_PER_MESSAGE = {"passkit": 2, "apple": 1, "google": 2}
 """PassKit: the pass is read and then written, since a write replaces its free data whole."""
 CHUNK = 5_000
 
@@ -93,7 +94,8 @@ def plan(
         found = programs.get(connection, program, settings.account)
         text = checked(connection, found.id, text)
         # Boarding records come from files: PassKit lists none, so no sync reads their texts.
-        if found.kind != "flight" and found.message_field != settings.passkit.message_field:
+        listed = found.issuer == "passkit" and found.kind != "flight"
+        if listed and found.message_field != settings.passkit.message_field:
             raise Refused(
                 f"{found.name} was not yet synced for the message field {settings.passkit.message_field}: "
                 "run `passbell sync` first"
@@ -156,7 +158,7 @@ def look_at(connection: sa.Connection, settings: Settings, blast_id: int) -> Pla
     """A blast as it was planned, with its counts as they stand now."""
     blast, tally = ledger.get(connection, blast_id), ledger.tally(connection, blast_id)
     difference = differences.to_previous(connection, blast_id)
-    return Plan(blast, tally, eta_seconds(tally.open, settings, blast), difference)
+    return Plan(blast, tally, eta_seconds(tally.open_on, settings, blast), difference)
 
 
 def plan_again(database: Database, settings: Settings, blast_id: int, *, actor: str) -> Plan:
@@ -213,18 +215,29 @@ def checked(connection: sa.Connection, program_id: str, text: str) -> str:
     return text
 
 
-def eta_seconds(open_deliveries: int, settings: Settings, blast: Blast | None = None) -> float:
-    """Seconds that so many deliveries take at the account's rate, or the blast's own where it is lower."""
-    rate = settings.passkit.rate_per_second
-    if blast is not None and blast.rate_per_second is not None:
-        rate = min(rate, blast.rate_per_second)
-    return round(open_deliveries * REQUESTS_PER_MESSAGE / rate, 1)
+def eta_seconds(open_on: Mapping[str, int], settings: Settings, blast: Blast | None = None) -> float:
+    """Seconds that so many deliveries take, by channel, at the accounts' rates or the blast's own.
+
+    Channels send side by side.
+    """
+    rates = {
+        "passkit": settings.passkit.rate_per_second,
+        "apple": settings.apple.rate_per_second,
+        "google": settings.google.rate_per_second,
+    }
+    own = blast.rate_per_second if blast is not None else None
+    seconds = (
+        count * REQUESTS_PER_MESSAGE[channel] / min(rates[channel], own or rates[channel])
+        for channel, count in open_on.items()
+    )
+    return round(max(seconds, default=0.0), 1)
 
 
 def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Select[Any]:
     """Each pass of the audience with the gate's answer; see plans.freeze."""
     columns = (
         passes.c.id.label("pass_id"),
+        passes.c.channel,
         gate.answer(text).label("reason"),
         gate.until().label("until"),
         when_sent().label("sent"),
@@ -232,7 +245,9 @@ def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Sele
     # Found once: a database would else put the gate's questions into each of the columns below.
     asked = gate.ask(who, *columns).cte("asked").prefix_with("MATERIALIZED")
     told = verdict(asked.c.reason, asked.c.sent).label("verdict")
-    return sa.select(asked.c.pass_id, asked.c.reason, asked.c.until, told).order_by(asked.c.pass_id)
+    return sa.select(asked.c.pass_id, asked.c.channel, asked.c.reason, asked.c.until, told).order_by(
+        asked.c.pass_id
+    )
 
 
 def _render(connection: sa.Connection, blast_id: int, text: str) -> None:

@@ -78,15 +78,18 @@ def preview(
     gate = Gate(connection, settings.gate, program_id, message or Message(), at=now())
     answer = gate.answer(None if personal or not text else text)
     who = audiences.condition(connection, program_id, chosen)
-    told = (answer.label("reason"), when_sent().label("sent"), gate.until().label("until"))
+    told = (answer.label("reason"), when_sent().label("sent"), gate.until().label("until"), passes.c.channel)
     query = gate.ask(who, *told).subquery()
-    columns, until = (query.c.reason, query.c.sent), query.c.until
+    columns, until = (query.c.reason, query.c.sent, query.c.channel), query.c.until
     asked = sa.select(*columns, sa.func.count(), sa.func.min(until), sa.func.max(until)).group_by(*columns)
     messaged: dict[str, int] = {}
     deferred: dict[str, int] = {}
     skipped: dict[str, int] = {}
     moments: dict[str, tuple[datetime, datetime]] = {}
-    for reason, sent, count, first, last in connection.execute(asked):
+    open_on: dict[str, int] = {}
+    for reason, sent, channel, count, first, last in connection.execute(asked):
+        if reason is None or reason in WAITS:
+            open_on[channel] = open_on.get(channel, 0) + count
         if reason in WAITS:
             deferred[reason] = deferred.get(reason, 0) + count
             known = moments.get(reason, (first, last))
@@ -99,7 +102,7 @@ def preview(
         deferred,
         moments,
         exact=not personal,
-        eta_seconds=eta_seconds(sum(messaged.values()), settings),
+        eta_seconds=eta_seconds(open_on, settings),
     )
 
 

@@ -16,15 +16,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import version
 from typing import Any
 
-from jobs.account import open_channel
 from jobs.consumer import Ears
-from jobs.engine import opt_outs, probe
-from jobs.engine.pace import Pacer
-from jobs.engine.pump import Account, Pump, paced
+from jobs.engine import opt_outs, probe, pushes
+from jobs.engine.accounts import Accounts
+from jobs.engine.breaker import Hold
+from jobs.engine.pump import Pump, put_on_hold
 from jobs.engine.tick import Ticker
 from jobs.queue import check_queue, open_queue, without_password
 from jobs.tasks import bell
-from store import migrations, workers
+from store import ledger, migrations, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.settings import Settings
@@ -38,6 +38,7 @@ BELLS = 2
 SWITCH = 0.0005
 """Seconds that the store's thread may keep Python's lock while the loop waits for it, instead of 0.005."""
 TELLING = "telling PassKit of opt-outs"
+PUSHING = "telling phones of changed passes"
 STORE_THREADS = 4
 """Database calls at once. SQLite has one writer, and a second thread would only wait for the first."""
 
@@ -53,7 +54,7 @@ class Worker:
         self._store_threads = ThreadPoolExecutor(
             1 if database.dialect == "sqlite" else STORE_THREADS, "store"
         )
-        self._pumps: dict[int, Pump] = {}
+        self._pumps: dict[tuple[int, str], Pump | None] = {}
         self._runs: set[Future[None]] = set()
         self._beside: dict[asyncio.Task[None], str] = {}
         self._guard = threading.Lock()
@@ -67,10 +68,10 @@ class Worker:
         migrations.migrate(self.database)
         queue = open_queue(self.settings)
         check_queue(queue, self.settings)
-        bell(queue, self._pump)
+        bell(queue, self._pump_all)
         self._sign_on()
         threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
-        self._account = self._on_loop(self._open_account()).result()
+        self._accounts = self._on_loop(self._make_accounts()).result()
         ticker = Ticker(
             self.database,
             self.settings,
@@ -79,6 +80,7 @@ class Worker:
             pumping=lambda: set(self._pumps),
             look=self._look,
             tell=self._tell,
+            push=self._push,
         )
         ticker.start()
         log.info("%s worker %s started", self.settings.mode, self.id)
@@ -101,38 +103,81 @@ class Worker:
             self._stopping = True
             self._loop.call_soon_threadsafe(self._end_beside)
             for pump in self._pumps.values():
-                self._loop.call_soon_threadsafe(pump.end)
+                if pump is not None:
+                    self._loop.call_soon_threadsafe(pump.end)
 
-    def _pump(self, blast_id: int) -> None:
-        """Answer the bell, or the ticker that found work due: start pumping, unless it is under way."""
+    def _pump_all(self, blast_id: int) -> None:
+        """Answer the bell: pump on each channel where the blast has something to send."""
+        with self.database.read() as connection:
+            channels = ledger.open_channels(connection, blast_id)
+        for channel in channels:
+            self._pump(blast_id, channel)
+
+    def _pump(self, blast_id: int, channel: str) -> None:
+        """Start pumping, unless it is under way."""
         with self._guard:
-            if self._stopping or blast_id in self._pumps:
+            if self._stopping or (blast_id, channel) in self._pumps:
                 return
-            pump = self._pumps[blast_id] = Pump(self._account, blast_id)
-            run = self._on_loop(self._run(pump))
+            self._pumps[blast_id, channel] = None
+            run = self._on_loop(self._run(blast_id, channel))
             self._runs.add(run)
         run.add_done_callback(self._runs.discard)
 
-    async def _run(self, pump: Pump) -> None:
+    async def _run(self, blast_id: int, channel: str) -> None:
         try:
-            await pump.run()
+            pump = await self._made(blast_id, channel)
+            if pump is not None:
+                await pump.run()
         except PassbellError as error:
-            log.error("blast %s: %s", pump.blast_id, error)
+            log.error("blast %s: %s", blast_id, error)
         except Exception:
-            log.exception("blast %s: the pump failed; the blast is held until somebody looks", pump.blast_id)
+            log.exception("blast %s: the pump failed; the blast is held until somebody looks", blast_id)
         finally:
             with self._guard:
-                del self._pumps[pump.blast_id]
+                del self._pumps[blast_id, channel]
+
+    async def _made(self, blast_id: int, channel: str) -> Pump | None:
+        """A pump on the channel's account; None where none is wanted any more, or there is no account."""
+        try:
+            account = await self._accounts.of(channel)
+        except PassbellError as error:
+            hold = Hold(f"nothing can be sent through {channel}: {error}", probe=True)
+            every = self.settings.engine.probe_seconds
+            await self._accounts.store(
+                lambda c: put_on_hold(c, blast_id, hold, worker=self.id, probe_seconds=every), write=True
+            )
+            return None
+        with self._guard:
+            if self._stopping:
+                return None
+            pump = self._pumps[blast_id, channel] = Pump(account, blast_id)
+        return pump
 
     def _look(self) -> None:
         """Look, beside everything else, whether held blasts may go on."""
         self._on_loop(
-            self._run_beside("the look at held blasts", lambda: probe.look(self._account, self._pump))
+            self._run_beside("the look at held blasts", lambda: probe.look(self._accounts, self._pump))
         )
 
     def _tell(self) -> None:
         """Tell the provider, beside everything else, of withdrawals; one such round at a time."""
-        self._on_loop(self._run_beside(TELLING, lambda: opt_outs.tell(self._account), alone=True))
+
+        async def tell() -> None:
+            await opt_outs.tell(await self._accounts.of("passkit"))
+
+        self._on_loop(self._run_beside(TELLING, tell, alone=True))
+
+    def _push(self) -> None:
+        """Tell phones, beside everything else, of passes that have changed; one such round at a time."""
+
+        async def push() -> None:
+            from jobs.channels.apple import AppleChannel
+
+            account = await self._accounts.of("apple")
+            assert isinstance(account.channel, AppleChannel)
+            await pushes.tell(account, account.channel)
+
+        self._on_loop(self._run_beside(PUSHING, push, alone=True))
 
     async def _run_beside(
         self, what: str, work: Callable[[], Awaitable[None]], *, alone: bool = False
@@ -158,23 +203,15 @@ class Worker:
             if not task.cancelling():  # it is giving its turn back already
                 task.cancel()
 
-    async def _open_account(self) -> Account:
-        pacer = Pacer(
-            self.database,
-            f"account:{self.settings.account}",
-            self.id,
-            self.settings.passkit.rate_per_second,
-            timeout=3 * self.settings.passkit.timeout_seconds,
-            concurrency=self.settings.passkit.concurrency,
-            run=self._in_store_thread,
-        )
-        channel = open_channel(self.settings, pace=lambda: paced(pacer))
-        return Account(self.database, self.settings, channel, pacer, self.id, self._in_store_thread)
+    async def _make_accounts(self) -> Accounts:
+        accounts = Accounts(self.database, self.settings, self.id, self._in_store_thread)
+        if self.settings.passkit.api_key or not self.settings.live:
+            await accounts.of("passkit")  # what is wrong with it is said at the start
+        return accounts
 
     async def _close_account(self) -> None:
         await asyncio.gather(*self._beside, return_exceptions=True)  # they were cancelled
-        await self._account.pacer.close()
-        await self._account.channel.close()
+        await self._accounts.close()
 
     async def _in_store_thread(self, act: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._store_threads, act)

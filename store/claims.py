@@ -56,6 +56,7 @@ class Claimed:
     external_id: str
     tier_id: str
     keys: dict[str, Any]
+    program_name: str = ""
     unsure: bool = False
     why_not: str | None = None
 
@@ -69,8 +70,9 @@ def claim(
     lease_until: datetime,
     at: datetime,
     look: Look,
+    channel: str = "passkit",
 ) -> tuple[int, list[Claimed]]:
-    """Take up to `limit` due deliveries that the gate still lets through: sending, under a lease, a batch.
+    """Take up to `limit` due deliveries on a channel that the gate still lets through: sending, with a lease.
 
     Returns the batch's id and its deliveries; (0, []) where nothing may leave now, the blast is not running
     or its undo window is open. `look` is asked about each: those that may not leave are skipped or put off.
@@ -83,7 +85,7 @@ def claim(
     lock(connection, "claim")
     wanted = limit
     for _ in range(MOST_LOOKS):
-        due = _due(connection, blast_id, limit=wanted, at=at)
+        due = _due(connection, blast_id, channel, limit=wanted, at=at)
         if not due:
             return 0, []
         answers = look(connection, list(due))
@@ -99,7 +101,9 @@ def claim(
     return 0, []
 
 
-def _due(connection: sa.Connection, blast_id: int, *, limit: int, at: datetime) -> dict[int, int]:
+def _due(
+    connection: sa.Connection, blast_id: int, channel: str, *, limit: int, at: datetime
+) -> dict[int, int]:
     """Deliveries that are due, with how often each was tried, in the order of their turn."""
     other = deliveries.alias("other")
     open_states = sa.text("other.state IN ('pending', 'sending')")  # spelled as the partial index spells it
@@ -119,6 +123,7 @@ def _due(connection: sa.Connection, blast_id: int, *, limit: int, at: datetime) 
         .where(
             deliveries.c.blast_id == blast_id,
             deliveries.c.state == "pending",
+            deliveries.c.channel == channel,
             deliveries.c.due_at <= at,
             ~busy,
         )
@@ -244,6 +249,7 @@ def _claimed(connection: sa.Connection, batch_id: int, why_not: Mapping[int, str
         members.c.external_id,
         sa.func.coalesce(members.c.tier_id, "").label("tier_id"),
         passes.c["keys"],
+        programs.c.name.label("program_name"),
         (known_ends < deliveries.c.attempts - 1).label("unsure"),
     ]
     query = (

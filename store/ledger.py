@@ -26,6 +26,9 @@ from store.times import rfc3339
 STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
 """The states of a delivery."""
 
+CHANNELS = ("passkit", "apple", "google")
+"""The ways to passes."""
+
 VERDICTS = ("alert", "silent", "nothing", "unproven")
 """What a phone will do."""
 
@@ -90,6 +93,7 @@ class Tally:
 
     deferred_by_reason  pending, and put off by the gate
     deferred_until      when the first and the last of those are due, by the same reasons
+    open_on             pending and sending ones by channel
     """
 
     states: dict[str, int]
@@ -98,6 +102,7 @@ class Tally:
     deferred_by_reason: dict[str, int] = field(default_factory=dict)
     deferred_until: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
+    open_on: dict[str, int] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
@@ -136,16 +141,15 @@ def list_blasts(
 
 def tally(connection: sa.Connection, blast_id: int) -> Tally:
     """Count a blast's deliveries by state, reason and verdict."""
-    query = (
-        sa.select(deliveries.c.state, deliveries.c.reason, deliveries.c.verdict, sa.func.count())
-        .where(deliveries.c.blast_id == blast_id)
-        .group_by(deliveries.c.state, deliveries.c.reason, deliveries.c.verdict)
-    )
+    kinds = (deliveries.c.state, deliveries.c.reason, deliveries.c.verdict, deliveries.c.channel)
+    query = sa.select(*kinds, sa.func.count()).where(deliveries.c.blast_id == blast_id).group_by(*kinds)
     result = Tally(states=dict.fromkeys(STATES, 0), verdicts=dict.fromkeys(VERDICTS, 0))
     reasons = {"skipped": result.skipped_by_reason, "failed": result.failed_by_reason}
-    for state, reason, verdict, count in connection.execute(query):
+    for state, reason, verdict, channel, count in connection.execute(query):
         result.states[state] += count
         result.verdicts[verdict] += count
+        if state in ("pending", "sending"):
+            result.open_on[channel] = result.open_on.get(channel, 0) + count
         if state == "pending" and reason in WAITS:
             result.deferred_by_reason[reason] = result.deferred_by_reason.get(reason, 0) + count
         if state in reasons:
@@ -200,11 +204,11 @@ def ended(connection: sa.Connection, blast_id: int) -> tuple[int, int]:
     return int(accepted), int(failed)
 
 
-def next_due(connection: sa.Connection, blast_id: int) -> datetime | None:
-    """When the blast's next delivery may leave, its undo window heeded; None where nothing is pending."""
+def next_due(connection: sa.Connection, blast_id: int, channel: str = "passkit") -> datetime | None:
+    """When its next delivery on a channel may leave, its undo window heeded; None: nothing is pending."""
     opens = sa.select(blasts.c.sends_from).where(blasts.c.id == blast_id).scalar_subquery()
     query = sa.select(sa.func.min(deliveries.c.due_at), opens).where(
-        deliveries.c.blast_id == blast_id, deliveries.c.state == "pending"
+        deliveries.c.blast_id == blast_id, deliveries.c.state == "pending", deliveries.c.channel == channel
     )
     due: datetime | None
     sends_from: datetime | None
@@ -227,16 +231,34 @@ def finish_if_done(connection: sa.Connection, blast_id: int, *, at: datetime) ->
     return connection.execute(finished).rowcount > 0
 
 
-def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list[int]:
-    """Running blasts of an account that have something due, the urgent ones first."""
-    due = sa.exists().where(
-        deliveries.c.blast_id == blasts.c.id, deliveries.c.state == "pending", deliveries.c.due_at <= at
-    )
+def due_blasts(connection: sa.Connection, account: str, *, at: datetime) -> list[tuple[int, str]]:
+    """Running blasts of an account that have something due, and on which channel; urgent ones first."""
     may_send = sa.or_(blasts.c.sends_from.is_(None), blasts.c.sends_from <= at)
-    query = sa.select(blasts.c.id).where(
-        blasts.c.account == account, blasts.c.state == "running", may_send, due
+    query = (
+        sa.select(blasts.c.id, *(_pending_on(channel, at).label(channel) for channel in CHANNELS))
+        .where(blasts.c.account == account, blasts.c.state == "running", may_send)
+        .order_by(blasts.c.urgent.desc(), blasts.c.id)
     )
-    return list(connection.scalars(query.order_by(blasts.c.urgent.desc(), blasts.c.id)))
+    rows = connection.execute(query).mappings()
+    return [(row["id"], channel) for row in rows for channel in CHANNELS if row[channel]]
+
+
+def open_channels(connection: sa.Connection, blast_id: int) -> list[str]:
+    """The channels on which a blast has something pending."""
+    columns = (_pending_on(channel).label(channel) for channel in CHANNELS)
+    row = connection.execute(sa.select(*columns).where(blasts.c.id == blast_id)).mappings().first()
+    return [channel for channel in CHANNELS if row is not None and row[channel]]
+
+
+def _pending_on(channel: str, due_by: datetime | None = None) -> sa.ColumnElement[bool]:
+    on_it = [
+        deliveries.c.blast_id == blasts.c.id,
+        deliveries.c.state == "pending",
+        deliveries.c.channel == channel,
+    ]
+    if due_by is not None:
+        on_it.append(deliveries.c.due_at <= due_by)
+    return sa.exists().where(*on_it)
 
 
 def running_blasts(connection: sa.Connection, account: str) -> list[int]:

@@ -36,11 +36,19 @@ class Due:
 
 
 def note(connection: sa.Connection, member_ids: Sequence[int], *, at: datetime) -> None:
-    """These members have withdrawn marketing here: PassKit is to be told, where it does not know it."""
+    """These members have withdrawn marketing here: PassKit is to be told, where it does not know it.
+
+    Of members of our own programs it knows nothing.
+    """
     holders = (
         sa.select(members.c.id, programs.c.kind)
         .join(programs, programs.c.id == members.c.program_id)
-        .where(among(connection, members.c.id, member_ids), members.c.opted_out.is_(False))
+        .where(
+            among(connection, members.c.id, member_ids),
+            members.c.opted_out.is_(False),
+            programs.c.issuer == "passkit",
+        )
+        .where(programs.c.issuer == "passkit")
     )
     rows = [
         {

@@ -59,7 +59,7 @@ def create(
 def freeze(connection: sa.Connection, blast_id: int, asked: sa.Select[Any], *, at: datetime) -> None:
     """One INSERT ... SELECT: a delivery for each pass, pending, pending and put off, or skipped.
 
-    `asked` has the columns pass_id, reason (NULL: may be messaged), until (of a reason in WAITS) and verdict.
+    `asked` has the columns pass_id, channel, reason (NULL: may be messaged), until (of a reason in WAITS) and verdict.
     """
     rows = asked.subquery()
     due_at = sa.func.coalesce(rows.c.until, sa.literal(at, Moment()))
@@ -67,6 +67,7 @@ def freeze(connection: sa.Connection, blast_id: int, asked: sa.Select[Any], *, a
     columns: dict[str, sa.ColumnElement[Any]] = {
         "blast_id": sa.literal(blast_id),
         "pass_id": rows.c.pass_id,
+        "channel": rows.c.channel,
         "state": sa.case((pending, "pending"), else_="skipped"),
         "reason": rows.c.reason,
         "verdict": rows.c.verdict,

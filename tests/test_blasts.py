@@ -280,7 +280,7 @@ def test_a_launch_can_be_undone_until_its_first_message(database: Database, sett
     assert claimed(database, blast_id, just_before) == 0
     with database.read() as connection:
         assert ledger.due_blasts(connection, "rehearsal", at=just_before) == []
-        assert ledger.due_blasts(connection, "rehearsal", at=ends) == [blast_id]
+        assert ledger.due_blasts(connection, "rehearsal", at=ends) == [(blast_id, "passkit")]
         assert ledger.next_due(connection, blast_id) == ends
     say(blasts.pause, database, settings, blast_id)
     resumed = say(blasts.resume, database, settings, blast_id, ring=lambda _: None)
@@ -365,7 +365,7 @@ def test_urgency_and_limits_are_changed_while_it_runs(database: Database, settin
     assert blast.sends_from is not None
     with database.read() as connection:
         due = ledger.due_blasts(connection, "rehearsal", at=blast.sends_from)
-    assert due == [second, first]
+    assert due == [(second, "passkit"), (first, "passkit")]
     assert not say(blasts.set_urgent, database, settings, second, urgent=False).urgent
     assert schedule(database, settings, second, urgent=True).urgent  # it runs already: that alone is new
     assert say(blasts.set_concurrency, database, settings, second, deliveries=3).concurrency == 3

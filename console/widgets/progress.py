@@ -167,7 +167,8 @@ class Progress(Static):
         if wait > 1 and not (pace and left):
             what = "The next try" if left else "The next message"
             return Content.styled(f"{what} is due in {words.duration(wait)}.", "$quiet")
-        seconds = left / pace if pace else eta_seconds(left, self._settings, now_.blast)
+        at_rate = eta_seconds(now_.tally.open_on, self._settings, now_.blast) * left / max(now_.tally.open, 1)
+        seconds = left / pace if pace else at_rate
         limits = "".join(f", {limit}" for limit in words.limits(now_.blast))
         but = ", but for those that wait" if put_off else ""
         return Content.styled(f"Done in about {words.duration(seconds)}{but}{limits}.", "$quiet")

@@ -48,6 +48,7 @@ class Result:
     code    the provider's own code, such as `HTTP 503` or `HTTP 400 / 3`
     wait    seconds the provider asked us to wait, where it did
     account the fault is of the whole account, not of this pass
+    kept    the store has the text on the pass already
     """
 
     outcome: Outcome
@@ -56,6 +57,7 @@ class Result:
     code: str = ""
     wait: float | None = None
     account: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Parcel:
     message_key  the key in the pass's free data that carries the message, without the `meta.` prefix
     why_not   the gate's reason against writing it: whether it is there is looked up, and nothing written
     to_opted_out  goes to those who opted out, too: a service message, where the settings say so
+    delivery_id, pass_id  ours; 0 where the parcel is of no delivery
+    title     who writes: the program's name
     """
 
     kind: str
@@ -83,6 +87,9 @@ class Parcel:
     again: bool = False
     why_not: str | None = None
     to_opted_out: bool = False
+    delivery_id: int = 0
+    pass_id: int = 0
+    title: str = ""
 
 
 class Channel(Protocol):

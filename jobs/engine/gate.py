@@ -371,11 +371,15 @@ def when_sent() -> sa.ColumnElement[str]:
     """What the phone will do if the pass is messaged: alert | silent | unproven. For queries of `ask`.
 
     Through PassKit, Google Wallet updates a pass without a word on the lock screen (PassKit's help
-    centre). Where the wallet, the pass's state or the design could not be read, it is unproven.
+    centre). Where the wallet, the pass's state or the design could not be read, it is unproven. Our own
+    Apple passes always alert, since a template without the message's field is not taken; what Google's
+    phones show of a message is Google's affair (Google Wallet, "Trigger push notifications"): unproven.
     """
     wallets = sa.cast(passes.c.wallets, sa.Text)
     known = sa.and_(passes.c.status == "installed", tiers.c.message_field_state == "ok")
     return sa.case(
+        (passes.c.channel == "google", "unproven"),
+        (sa.and_(passes.c.channel == "apple", passes.c.status == "installed"), "alert"),
         (sa.and_(known, wallets.contains('"apple"')), "alert"),
         (sa.and_(known, wallets != "[]"), "silent"),
         else_="unproven",

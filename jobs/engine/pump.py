@@ -52,12 +52,20 @@ _pump: ContextVar[Pump | None] = ContextVar("_pump", default=None)
 
 @dataclass(slots=True)
 class Account:
-    """One account in one worker: its channel, its pace, and where its database calls run."""
+    """One account on one channel, in one worker: its pace, and where its database calls run.
+
+    name         of the channel: passkit | apple | google
+    concurrency  sends at once
+    timeout      seconds that one request may take
+    """
 
     database: Database
     settings: Settings
+    name: str
     channel: Channel
     pacer: Pacer
+    concurrency: int
+    timeout: float
     worker: str
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
     breakers: Breakers = field(default_factory=Breakers)
@@ -71,6 +79,25 @@ class Account:
 
         result: T = await self.run(run)
         return result
+
+
+def put_on_hold(connection: Any, blast_id: int, hold: Hold, *, worker: str, probe_seconds: float) -> None:
+    """Hold a running blast and say why; one that is not running stays as it is."""
+    blast = ledger.get(connection, blast_id, lock_row=True)
+    if blast.state != "running":
+        return
+    log.warning("blast %s is held: %s", blast_id, hold.reason)
+    at = now()
+    probe_at = at + timedelta(seconds=probe_seconds) if hold.probe else None
+    ledger.step(connection, blast_id, "held", at=at, hold_reason=hold.reason, probe_at=probe_at)
+    audit.append(
+        connection,
+        actor=worker,
+        act="blast.held",
+        subject=str(blast_id),
+        details={"reason": hold.reason},
+        at=at,
+    )
 
 
 def paced(account_pacer: Pacer) -> AbstractAsyncContextManager[None]:
@@ -103,7 +130,7 @@ class _InHand:
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Pump:
-    """Pumps one blast. `stop` ends it early and in order: what was not sent is given back."""
+    """Pumps one blast on one channel. `stop` ends it early and in order: what was not sent is given back."""
 
     account: Account
     blast_id: int
@@ -135,7 +162,8 @@ class Pump:
             raise
         except Exception as error:
             told = f"a fault of passbell's own ({type(error).__name__}); the worker's log says more"
-            await self.account.store(lambda c: self._put_on_hold(c, Hold(told, probe=False)), write=True)
+            hold = Hold(told, probe=False)
+            await self.account.store(lambda c: self._put_on_hold(c, hold), write=True)
             raise
 
     async def _run(self) -> None:
@@ -150,10 +178,7 @@ class Pump:
         # Outside of the pump's context: it takes no slot of the blast's own.
         designs = asyncio.create_task(self._watch_designs(blast))
         _pump.set(self)
-        senders = [
-            asyncio.create_task(self._send_all(place))
-            for place in range(self.account.settings.passkit.concurrency)
-        ]
+        senders = [asyncio.create_task(self._send_all(place)) for place in range(self.account.concurrency)]
         settler = asyncio.create_task(self._settle_all())
         watcher = asyncio.create_task(self._watch())
         for task in (settler, watcher):  # one that fails must not leave the others at it
@@ -204,6 +229,7 @@ class Pump:
                 lease_until=at + lease,
                 at=at,
                 look=self._ask_gate_again(at),
+                channel=self.account.name,
             )
 
         return await self.account.store(claim, write=True)
@@ -225,7 +251,7 @@ class Pump:
 
     async def _due_soon(self) -> bool:
         """Sleep until the next delivery is due, if that is soon."""
-        due = await self.account.store(lambda c: ledger.next_due(c, self.blast_id))
+        due = await self.account.store(lambda c: ledger.next_due(c, self.blast_id, self.account.name))
         if due is None or (wait := (due - now()).total_seconds()) > LINGER:
             return False
         await asyncio.sleep(min(max(wait, 0.02), LOOK))
@@ -273,6 +299,9 @@ class Pump:
             again=claimed.attempts > 1 or claimed.unsure,
             why_not=claimed.why_not,
             to_opted_out="opted_out" in self._message.passed_over(self.account.settings.gate),
+            delivery_id=claimed.id,
+            pass_id=claimed.pass_id,
+            title=claimed.program_name,
         )
 
     def _learn(self, result: Result) -> None:
@@ -321,22 +350,8 @@ class Pump:
                 del self._open[batch_id]
 
     def _put_on_hold(self, connection: Any, hold: Hold) -> None:
-        blast = ledger.get(connection, self.blast_id, lock_row=True)
-        if blast.state != "running":
-            return
-        log.warning("blast %s is held: %s", self.blast_id, hold.reason)
-        at = now()
-        every = timedelta(seconds=self.account.settings.engine.probe_seconds)
-        probe_at = at + every if hold.probe else None
-        ledger.step(connection, self.blast_id, "held", at=at, hold_reason=hold.reason, probe_at=probe_at)
-        audit.append(
-            connection,
-            actor=self.account.worker,
-            act="blast.held",
-            subject=str(self.blast_id),
-            details={"reason": hold.reason},
-            at=at,
-        )
+        every = self.account.settings.engine.probe_seconds
+        put_on_hold(connection, self.blast_id, hold, worker=self.account.worker, probe_seconds=every)
 
     def end(self) -> None:
         """Nothing more leaves: what waits for its turn or its slot is given back."""
@@ -390,7 +405,7 @@ class Pump:
     def _obey(self, blast: Blast) -> None:
         """Take over urgency, concurrency and rate as the operator has them now."""
         self.urgent = blast.urgent
-        self._places = min(blast.concurrency or sys.maxsize, self.account.settings.passkit.concurrency)
+        self._places = min(blast.concurrency or sys.maxsize, self.account.concurrency)
         self._wake_senders()
         self._take_rate(blast.rate_per_second)
 
@@ -406,7 +421,7 @@ class Pump:
                 f"blast:{self.blast_id}",
                 account.worker,
                 per_second,
-                timeout=3 * account.settings.passkit.timeout_seconds,
+                timeout=3 * account.timeout,
                 run=account.run,
             )
 

@@ -30,7 +30,7 @@ def settlement(claimed: Claimed, result: Result, engine: EngineSettings, at: dat
     """How a delivery goes on after this result: an end, or another try and when."""
     match result.outcome:
         case Outcome.ACCEPTED:
-            return _end(claimed, "accepted", result, shown_text=claimed.text)
+            return _end(claimed, "accepted", result, shown_text=None if result.kept else claimed.text)
         case Outcome.SKIPPED:
             return _end(claimed, "skipped", result)
         case Outcome.GONE:

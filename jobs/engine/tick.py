@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from jobs.engine.clock import Clock
-from store import audit, claims, holds, ledger, opt_outs, schedules, workers
+from store import audit, claims, holds, ledger, opt_outs, pushes, schedules, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.migrations import SchemaNewer, check_schema
@@ -33,8 +33,9 @@ class Ticker(threading.Thread):
 
     It starts this worker's own pump and rings no bell: the queue may be gone, and a bell may be answered
     by a worker that pumps the blast already. `look` is told when it is this worker's turn to look whether
-    held blasts may go on, `tell` where the provider has yet to hear of somebody's withdrawal; both return
-    at once, since a provider that hangs must not stop the heart.
+    held blasts may go on, `tell` where the provider has yet to hear of somebody's withdrawal, `push` where
+    phones have yet to hear of passes that changed; all return at once, since a provider that hangs must
+    not stop the heart.
 
     Work done twice by two tickers harms nothing: each step is one guarded statement.
     """
@@ -45,10 +46,11 @@ class Ticker(threading.Thread):
         settings: Settings,
         worker: str,
         *,
-        pump: Callable[[int], None],
-        pumping: Callable[[], set[int]],
+        pump: Callable[[int, str], None],
+        pumping: Callable[[], set[tuple[int, str]]],
         look: Callable[[], None],
         tell: Callable[[], None] = lambda: None,
+        push: Callable[[], None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(name="ticker", daemon=True)
@@ -59,6 +61,7 @@ class Ticker(threading.Thread):
         self._pumping = pumping
         self._look = look
         self._tell = tell
+        self._push = push
         self._clock = clock or Clock()
         self._stop_flag = threading.Event()
 
@@ -99,15 +102,18 @@ class Ticker(threading.Thread):
             self._start_scheduled(connection, at)
             due = ledger.due_blasts(connection, account, at=at)
             untold = opt_outs.any_due(connection, account, at=at)
+            unpushed = pushes.any_due(connection, account, at=at)
         if returned:
             log.warning("took back %d deliveries whose worker went away", returned)
-        for blast_id in due:
-            if blast_id not in self._pumping():
-                self._pump(blast_id)
+        for blast_id, channel in due:
+            if (blast_id, channel) not in self._pumping():
+                self._pump(blast_id, channel)
         if looks:
             self._look()
         if untold:
             self._tell()
+        if unpushed:
+            self._push()
 
     def _start_scheduled(self, connection: sa.Connection, at: datetime) -> None:
         grace = timedelta(seconds=self._settings.engine.grace_seconds)

@@ -83,7 +83,9 @@ def running(database: Database, settings: Settings, at: datetime, text: str = "H
     return blast_id
 
 
-def claim(database: Database, settings: Settings, blast_id: int, at: datetime) -> tuple[int, list[Claimed]]:
+def claim(
+    database: Database, settings: Settings, blast_id: int, at: datetime, channel: str = "passkit"
+) -> tuple[int, list[Claimed]]:
     """A claim as the pump makes it, at the test's own time."""
     with database.write() as connection:
         blast = ledger.get(connection, blast_id)
@@ -93,8 +95,16 @@ def claim(database: Database, settings: Settings, blast_id: int, at: datetime) -
             scope = among(connection, deliveries.c.id, ids)
             return Gate(connection, settings.gate, PROGRAM, message, at=at, scope=scope).look(ids)
 
+        until = at + LEASE
         return claims.claim(
-            connection, blast_id, worker="w", limit=50, lease_until=at + LEASE, at=at, look=look
+            connection,
+            blast_id,
+            worker="w",
+            limit=50,
+            lease_until=until,
+            at=at,
+            look=look,
+            channel=channel,
         )
 
 
@@ -105,10 +115,17 @@ def settle(database: Database, blast_id: int, batch_id: int, ended: list[Settlem
 
 def accept(database: Database, settings: Settings, blast_id: int, at: datetime) -> list[str]:
     """Send all that may leave at that moment; the ids of those who got it."""
-    batch_id, claimed = claim(database, settings, blast_id, at)
-    ended = [Settlement(one.id, one.pass_id, "accepted", "accepted", shown_text=one.text) for one in claimed]
-    settle(database, blast_id, batch_id, ended, at)
-    return sorted(one.external_id for one in claimed)
+    got = []
+    for channel in ledger.CHANNELS:
+        batch_id, claimed = claim(database, settings, blast_id, at, channel)
+        if claimed:
+            ended = [
+                Settlement(one.id, one.pass_id, "accepted", "accepted", shown_text=one.text)
+                for one in claimed
+            ]
+            settle(database, blast_id, batch_id, ended, at)
+            got += [one.external_id for one in claimed]
+    return sorted(got)
 
 
 def tally(database: Database, blast_id: int) -> ledger.Tally:

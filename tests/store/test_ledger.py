@@ -53,6 +53,7 @@ def planned(database: Database, holders: int = 10, skipped: int = 2) -> int:
         late = passes.c.id > sa.select(sa.func.max(passes.c.id) - skipped).scalar_subquery()
         asked = sa.select(
             passes.c.id.label("pass_id"),
+            passes.c.channel,
             sa.case((late, "opted_out"), else_=sa.null()).label("reason"),
             sa.literal("alert").label("verdict"),
             sa.cast(sa.null(), Moment).label("until"),
@@ -122,6 +123,7 @@ def test_the_database_refuses_a_second_delivery_for_a_pass(current_url: str) -> 
     blast_id = planned(database)
     asked = sa.select(
         passes.c.id.label("pass_id"),
+        passes.c.channel,
         sa.null().label("reason"),
         sa.literal("alert").label("verdict"),
         sa.cast(sa.null(), Moment).label("until"),

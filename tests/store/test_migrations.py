@@ -106,7 +106,7 @@ def test_a_blast_of_the_first_version_goes_on_after_the_upgrade(store_url: str) 
         blast = ledger.get(connection, 1)
         assert (blast.state, blast.rate_per_second, blast.planned_at) == ("running", 20, BEFORE)
         assert (blast.urgent, blast.concurrency, blast.send_at, blast.sends_from) == (False, None, None, None)
-        assert ledger.due_blasts(connection, "live", at=BEFORE) == [1]
+        assert ledger.due_blasts(connection, "live", at=BEFORE) == [(1, "passkit")]
         _, (one,) = claims.claim(
             connection, 1, worker="w", limit=5, lease_until=BEFORE, at=BEFORE, look=lambda *_: {}
         )
