@@ -1,0 +1,1 @@
+"""What providers tell us, and how it is told from a forgery."""
