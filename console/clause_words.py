@@ -73,10 +73,16 @@ CHOICES: dict[str, Sequence[Choice]] = {
     ),
     "in_audience": (Choice("includes them", "CALL"), Choice("leaves them out", "CALL", True)),
     "received": (Choice("reached them", "CALL"), Choice("did not reach them", "CALL", True)),
+    "fetched": (Choice("was fetched", "CALL"), Choice("was not fetched", "CALL", True)),
     "birthday_today": (Choice("yes", "CALL", takes=0), Choice("no", "CALL", True, 0)),
 }
 """What can be said of a field of each type, and of each function that is a condition by itself."""
-FUNCTION_WORDS = {"in_audience": "audience", "received": "blast", "birthday_today": "birthday today"}
+FUNCTION_WORDS = {
+    "in_audience": "audience",
+    "received": "blast",
+    "fetched": "blast on their phone",
+    "birthday_today": "birthday today",
+}
 """What a function is called where fields stand."""
 HEADS = {
     ("AND", False): "all of these",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FUNCTION_NOTES = {
     "in_audience": "a saved audience",
     "received": "a blast that was accepted for them",
+    "fetched": "a blast whose text their phone has fetched",
     "birthday_today": "",
 }
 
@@ -68,7 +69,7 @@ def values_of(connection: sa.Connection, program_id: str, known: Known) -> list[
     if known.kind == "in_audience":
         saved = audiences.list_all(connection, program_id)
         return [(outline.quoted(one.name), one.description or audiences.in_words(one)) for one in saved]
-    if known.kind == "received":
+    if known.kind in ("received", "fetched"):
         return [(outline.quoted(name), "") for name in past.blast_ids(connection, program_id)]
     return [(_spelled(value), how_many(count)) for value, count in known.top]
 

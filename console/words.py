@@ -12,6 +12,7 @@ from store.differences import WHY, Difference
 from store.times import now
 
 if TYPE_CHECKING:
+    from store.arrivals import Funnel
     from store.ledger import Blast
 
 VERDICTS = {
@@ -110,3 +111,20 @@ def limits(blast: Blast) -> list[str]:
     if blast.concurrency is not None:
         told.append(f"at most {blast.concurrency} deliveries at once")
     return told
+
+
+STEP_WORDS = {
+    "accepted": "accepted",
+    "listed": "asked for changes",
+    "fetched": "fetched the pass",
+    "has_users": "held by somebody",
+}
+"""How far a message came, in words."""
+
+
+def funnel(found: Funnel, channel: str) -> str:
+    """`2,000 planned > 1,950 accepted > 1,900 asked for changes > 1,880 fetched the pass`."""
+    steps = found.steps[channel]
+    told = [f"{found.planned[channel]:,} planned"]
+    told += [f"{step.count:,} {STEP_WORDS[name]}" for name, step in steps.items()]
+    return " > ".join(told)

@@ -184,10 +184,17 @@ def fetched(connection: sa.Connection, delivery_ids: Sequence[int]) -> frozenset
     return frozenset(connection.scalars(query))
 
 
+def was_fetched() -> sa.ColumnElement[bool]:
+    """A condition on `deliveries`: a phone has fetched the pass with the message."""
+    fetched_at = sa.exists().where(
+        arrivals.c.delivery_id == deliveries.c.id, arrivals.c.fetched_at.is_not(None)
+    )
+    return sa.and_(deliveries.c.channel == "apple", deliveries.c.state == "accepted", fetched_at)
+
+
 def not_fetched() -> sa.ColumnElement[bool]:
     """A condition on `deliveries`: accepted by Apple, and no phone has fetched the pass with it since."""
-    fetched = sa.exists().where(arrivals.c.delivery_id == deliveries.c.id, arrivals.c.fetched_at.is_not(None))
-    return sa.and_(deliveries.c.channel == "apple", deliveries.c.state == "accepted", ~fetched)
+    return sa.and_(deliveries.c.channel == "apple", deliveries.c.state == "accepted", ~was_fetched())
 
 
 def funnel(connection: sa.Connection, blast_id: int) -> Funnel:

@@ -199,7 +199,7 @@ def read(
             )
     known = Known(
         today=past.today(connection, program_id, now) if "birthday_today" in called else None,
-        blasts=past.blast_ids(connection, program_id) if "received" in called else {},
+        blasts=past.blast_ids(connection, program_id, by_id=True) if called & {"received", "fetched"} else {},
         audiences=saved,
     )
     names = names_in(expression)

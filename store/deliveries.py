@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store.arrivals import not_fetched, was_fetched
 from store.errors import UsageError
 from store.ledger import STATES
-from store.schema import attempts, batches, blasts, deliveries, members, passes, programs
+from store.schema import arrivals, attempts, batches, blasts, deliveries, members, passes, programs
 from store.times import rfc3339
 
 
@@ -93,16 +94,18 @@ def page(
     state: str | None = None,
     reason: str | None = None,
     batch_id: int | None = None,
+    fetched: bool | None = None,
     after_id: int = 0,
     offset: int = 0,
     limit: int = 100,
 ) -> list[dict[str, Any]]:
     """Deliveries of a blast in the order of their ids, as the commands print them.
 
-    `accepted_at` is RFC 3339 or None, `text` the member's own or the blast's. `id` is what `after_id`
-    takes to go on. Raises UsageError for a state that there is not.
+    `accepted_at`, `listed_at` and `fetched_at` are RFC 3339 or None, `text` the member's own or the blast's.
+    `id` is what `after_id` takes to go on. `fetched` asks only for those that Apple accepted, and whether a
+    phone has fetched the pass with the message since. Raises UsageError for a state that there is not.
     """
-    wanted = _where(blast_id, state, reason, batch_id)
+    wanted = _where(blast_id, state, reason, batch_id, fetched)
     ids = sa.select(deliveries.c.id).where(wanted, deliveries.c.id > after_id)
     found = connection.scalars(ids.order_by(deliveries.c.id).offset(offset).limit(limit)).all()
     query = _rows().where(deliveries.c.id.in_(found)).order_by(deliveries.c.id)
@@ -116,9 +119,10 @@ def count(
     state: str | None = None,
     reason: str | None = None,
     batch_id: int | None = None,
+    fetched: bool | None = None,
 ) -> int:
     """How many deliveries `page` would give in all."""
-    wanted = _where(blast_id, state, reason, batch_id)
+    wanted = _where(blast_id, state, reason, batch_id, fetched)
     return connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(wanted)).scalar_one()
 
 
@@ -255,7 +259,7 @@ def failures_of_batches(
 
 
 def _where(
-    blast_id: int, state: str | None, reason: str | None, batch_id: int | None
+    blast_id: int, state: str | None, reason: str | None, batch_id: int | None, fetched: bool | None = None
 ) -> sa.ColumnElement[bool]:
     if state is not None and state not in STATES:
         raise UsageError(f"a delivery is never {state!r}: choose from {', '.join(STATES)}")
@@ -264,9 +268,10 @@ def _where(
         (deliveries.c.reason, reason),
         (deliveries.c.batch_id, batch_id),
     )
-    return sa.and_(
-        deliveries.c.blast_id == blast_id, *(column == value for column, value in chosen if value is not None)
-    )
+    conditions = [column == value for column, value in chosen if value is not None]
+    if fetched is not None:
+        conditions.append(was_fetched() if fetched else not_fetched())
+    return sa.and_(deliveries.c.blast_id == blast_id, *conditions)
 
 
 def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -285,13 +290,15 @@ def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
             sa.func.coalesce(deliveries.c.text, blasts.c.text).label("text"),
             deliveries.c.batch_id.label("batch"),
             deliveries.c.accepted_at,
+            *(arrivals.c[name] for name in ("listed_at", "fetched_at", "has_users")),
             *more,
         )
         .join(blasts, blasts.c.id == deliveries.c.blast_id)
         .join(passes, passes.c.id == deliveries.c.pass_id)
         .join(members, members.c.id == passes.c.member_id)
+        .outerjoin(arrivals, arrivals.c.delivery_id == deliveries.c.id)
     )
 
 
 def _spelled(row: sa.RowMapping) -> dict[str, Any]:
-    return {**row, "accepted_at": rfc3339(row["accepted_at"])}
+    return {**row} | {name: rfc3339(row[name]) for name in ("accepted_at", "listed_at", "fetched_at")}

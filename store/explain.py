@@ -169,6 +169,8 @@ def _sentence(meaning: Meaning, now: datetime, *, negated: bool = False) -> str:
     assert isinstance(meaning, Call)
     if meaning.function == "received":
         return f"{'no' if negated else 'a'} message of the blast {_text(meaning.name)} was accepted for them"
+    if meaning.function == "fetched":
+        return f"{'no' if negated else 'a'} phone of theirs has fetched the blast {_text(meaning.name)}"
     if meaning.function == "in_audience":
         return f"they are {'not ' if negated else ''}in the audience {_text(meaning.name)}"
     kept = f"their birthday is {'not ' if negated else ''}on {meaning.found:%d %B}, today"

@@ -88,6 +88,8 @@ def condition(meaning: Meaning, dialect: str, now: datetime) -> Condition:
             return sa.not_(condition(part, dialect, now))
         case Call("received", _, ids):
             return past.received(ids)
+        case Call("fetched", _, ids):
+            return past.fetched(ids)
         case Call("birthday_today", _, day):
             return past.birthday_on(day, dialect)
         case Call(_, _, found):

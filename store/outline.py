@@ -21,7 +21,7 @@ DEEPEST = 6
 """Groups inside each other that rows can show."""
 COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-CONDITIONS = {"in_audience": 1, "received": 1, "birthday_today": 0}
+CONDITIONS = {"in_audience": 1, "received": 1, "fetched": 1, "birthday_today": 0}
 """Functions that are conditions by themselves, and how many texts each takes."""
 FIGURES = frozenset({"days_since"})
 """Functions of a field that are compared as a field is."""

@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, set[str]] = {
 
 FUNCTIONS = {
     "received": "received('blast name')",
+    "fetched": "fetched('blast name')",
     "in_audience": "in_audience('name')",
     "birthday_today": "birthday_today()",
     "days_since": "days_since(field)",

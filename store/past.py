@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store import zones
-from store.schema import blasts, deliveries, members, passes, programs
+from store.schema import arrivals, blasts, deliveries, members, passes, programs
 from store.times import Moment
 
 RECENT = timedelta(days=30)
@@ -58,6 +58,17 @@ def received(blast_ids: Sequence[int]) -> Condition:
     return sa.exists().where(own.c.member_id == members.c.id, sent.correlate(own)).correlate(members)
 
 
+def fetched(blast_ids: Sequence[int]) -> Condition:
+    """True where a phone has fetched one of the member's passes with the message of one of these blasts."""
+    own = passes.alias()
+    seen = (
+        sa.exists()
+        .where(arrivals.c.pass_id == own.c.id, arrivals.c.fetched_at.is_not(None))
+        .where(deliveries.c.id == arrivals.c.delivery_id, deliveries.c.blast_id.in_(blast_ids), _ACCEPTED)
+    )
+    return sa.exists().where(own.c.member_id == members.c.id, seen.correlate(own)).correlate(members)
+
+
 def birthday_on(day: date, dialect: str) -> Condition:
     """True where the birthday is kept on that day; NULL where it is not known.
 
@@ -77,13 +88,16 @@ def today(connection: sa.Connection, program_id: str, now: datetime) -> date:
     return now.astimezone(zones.zone(name) or UTC).date()
 
 
-def blast_ids(connection: sa.Connection, program_id: str) -> dict[str, list[int]]:
-    """The ids of the program's blasts, by name; several may bear one name."""
+def blast_ids(connection: sa.Connection, program_id: str, *, by_id: bool = False) -> dict[str, list[int]]:
+    """The ids of the program's blasts, by name; several may bear one name.
+
+    `by_id`: a number that is nobody's name means the blast with that id.
+    """
     query = sa.select(blasts.c.name, blasts.c.id).where(blasts.c.program_id == program_id)
     found: dict[str, list[int]] = {}
     for name, id_ in connection.execute(query.order_by(blasts.c.id)):
         found.setdefault(name, []).append(id_)
-    return found
+    return {str(id_): [id_] for ids in found.values() for id_ in ids} | found if by_id else found
 
 
 def _of_messages(figure: Column, *conditions: Condition) -> Column:

@@ -59,7 +59,8 @@ def create(
 def freeze(connection: sa.Connection, blast_id: int, asked: sa.Select[Any], *, at: datetime) -> None:
     """One INSERT ... SELECT: a delivery for each pass, pending, pending and put off, or skipped.
 
-    `asked` has the columns pass_id, channel, reason (NULL: may be messaged), until (of a reason in WAITS) and verdict.
+    `asked` has the columns pass_id, channel, reason (NULL: may be messaged), until (of a reason in WAITS)
+    and verdict.
     """
     rows = asked.subquery()
     due_at = sa.func.coalesce(rows.c.until, sa.literal(at, Moment()))

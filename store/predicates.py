@@ -13,8 +13,8 @@ selected on SQLite and Postgres:
 - moments are UTC: '2026-01-31' is its midnight; `NOW()` is the moment of asking
 - `days_since(field)` is the number of whole days since a moment or a date, and is missing where that is
 - `last_activity` and `last_message_at` are missing where nothing is known; `messages_30d` never is
-- `received('name')` and `in_audience('name')` are true or false for every member, so `NOT` gives all the
-  others; `birthday_today()` is neither for a member whose birthday is not known
+- `received('name')`, `fetched('name')` and `in_audience('name')` are true or false for every member, so
+  `NOT` gives all the others; `birthday_today()` is neither for a member whose birthday is not known
 - an attribute is taken as what it is compared with: a number matches JSON numbers only, a text also
   matches whole numbers and booleans by their spelling, a boolean matches JSON booleans only
 """
@@ -43,7 +43,7 @@ class Known:
     """What the functions of an expression refer to in its program.
 
     today      the day it is there, for birthday_today(); None: in UTC
-    blasts     the ids of the blasts of each name, for received()
+    blasts     the ids of the blasts of each name, for received() and fetched()
     audiences  each saved audience's name, with what makes its condition when it is asked for
     """
 
@@ -182,7 +182,7 @@ class _Walk:
         given = self._argument(node, function)
         if self._admit(given) != "Literal" or not given.is_string:
             raise self._refuse(given, f"a name in single quotes belongs here: {FUNCTIONS[function]}")
-        if function == "received":
+        if function in ("received", "fetched"):
             return Call(function, given.name, self._named(given, self.known.blasts, "blast"))
         make = self._named(given, self.known.audiences, "audience")
         try:

@@ -114,6 +114,8 @@ class GateSettings(Section):
     """Between two messages to one pass: the second waits."""
     pass_most_a_day: int = Field(default=0, ge=0, le=1_000)
     """Messages to one pass in any 24 hours; 0: no limit. Google's own limit of 3 alerts holds besides."""
+    google_over_budget: Literal["skip", "text"] = "skip"
+    """A message over Google's 3 alerts in 24 hours: not sent, or put on the pass without an alert."""
     pass_most_a_month: int = Field(default=0, ge=0, le=10_000)
     """Messages to one pass in any 30 days; 0: no limit."""
     plan_valid_hours: float = Field(default=24, gt=0, le=8_760)
@@ -258,8 +260,6 @@ class GoogleSettings(Section):
     """Requests in flight at once in one worker process."""
     timeout_seconds: float = Field(default=10, gt=0, le=120)
     """How long one request may take."""
-    over_budget: Literal["skip", "text"] = "skip"
-    """A message over Google's 3 alerts in 24 hours: not sent, or put on the pass without an alert."""
 
     @field_validator("base_url", "save_url", "keys_url")
     @classmethod
@@ -285,12 +285,14 @@ class WebSettings(Section):
     """Path of its key."""
     processes: int = Field(default=2, ge=1, le=64)
     """Processes that answer."""
+    link_days: int = Field(default=90, ge=1, le=3_650)
+    """How long a download link of a pass works."""
     behind_proxy: bool = False
     """Take a caller's address from the proxy's `X-Forwarded-For`. Only where a proxy sets it."""
     address_per_minute: int = Field(default=600, ge=1, le=10_000_000)
-    """Requests that one address may make in a minute."""
+    """Requests that one address may make in a minute, of each process. Many phones may share an address."""
     device_per_minute: int = Field(default=120, ge=1, le=10_000_000)
-    """Requests that one device may make in a minute."""
+    """Requests that one device may make in a minute, of each process."""
     events_secret: SecretStr = SecretStr("")
     """Signs `POST /v1/events`. Empty: no events are taken."""
     passkit_secret: SecretStr = SecretStr("")

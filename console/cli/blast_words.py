@@ -15,6 +15,7 @@ from jobs import moments
 from jobs.follow import Look
 from jobs.plans import Plan
 from store import ledger, programs
+from store.arrivals import STEPS, Funnel
 from store.deliveries import Failure
 from store.differences import Difference
 from store.errors import Refused
@@ -125,6 +126,13 @@ def tell_blast(found: Blast, tally: Tally, failures: Sequence[Failure], time_zon
             click.echo(
                 f"  {one.count:>9,} {inert(one.reason)}: {inert(one.detail or words.reason(one.reason), 200)}"
             )
+
+
+def tell_funnel(funnel: Funnel) -> None:
+    """How far the messages came, on channels where more than the provider's yes can be known."""
+    for channel in funnel.planned:
+        if len(STEPS[channel]) > 1:
+            click.echo(f"{channel}: {words.funnel(funnel, channel)}")
 
 
 def tell_step(desk: Desk, blast_id: int, as_json: bool, *, retried: int | None = None) -> Blast:

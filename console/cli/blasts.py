@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from console import words
-from console.cli.blast_words import exit_code, moment, say_when, tail, tell_blast, tell_plan, tell_step
+from console.cli.blast_words import (
+    exit_code,
+    moment,
+    say_when,
+    tail,
+    tell_blast,
+    tell_funnel,
+    tell_plan,
+    tell_step,
+)
 from console.cli.blasts_control import cancel, pause, rate, resume, retry, urgent
 from console.cli.choice import choice_options, choose
 from console.cli.options import blast_argument, json_option, with_desk
@@ -18,8 +27,8 @@ from console.plain import inert
 from jobs import blasts as verbs
 from jobs import plans
 from jobs.follow import follow
+from store import arrivals, ledger, programs, workers
 from store import deliveries as store
-from store import ledger, programs, workers
 from store.consents import PURPOSES
 from store.errors import Refused, UsageError
 from store.ledger import Blast
@@ -37,6 +46,13 @@ at_option = click.option(
 )
 
 
+fetched_option = click.option(
+    "--fetched",
+    type=click.Choice(["yes", "no"]),
+    help="Only those that Apple accepted, and whose pass a phone has fetched since, or has not.",
+)
+
+
 @click.group()
 def blasts() -> None:
     """Blasts: one message to one audience. First plan, then launch what was planned."""
@@ -48,6 +64,7 @@ def blasts() -> None:
     '\n  passbell blasts plan --program Kaffee --where "points > 500" --text "Hi {first_name|there}!"'
     '\n  passbell blasts plan --program Kaffee --file ids.csv --rejects bad.csv --text "Hello"'
     '\n  passbell blasts plan --program Kaffee --audience gold --text "Two for one" --at "2026-12-01 09:00"'
+    '\n  passbell blasts plan --program Kaffee --of-blast 7 --fetched no --text "Still two for one!"'
 )
 @click.option("--program", required=True, metavar="ID", help="An id, a name, or the beginning of either.")
 @choice_options(saved=True)
@@ -74,6 +91,8 @@ def plan(
     preset: str | None,
     file: Path | None,
     rejects: Path | None,
+    of_blast: int | None,
+    fetched: str | None,
     text: str,
     name: str | None,
     at: str | None,
@@ -84,8 +103,8 @@ def plan(
 ) -> None:
     """Freeze audience and text, and say what phones will do. Nothing is sent.
 
-    Give exactly one of --audience, --all, --where, --preset and --file. A time given with --at is kept for
-    the launch.
+    Give exactly one of --audience, --all, --where, --preset, --file and --of-blast. A time given with --at
+    is kept for the launch.
     """
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
@@ -99,6 +118,8 @@ def plan(
         preset=preset,
         file=file,
         rejects=rejects,
+        of_blast=of_blast,
+        fetched=fetched,
     )
     planned = plans.plan(
         desk.database,
@@ -245,10 +266,12 @@ def show(desk: Desk, blast: int, as_json: bool) -> None:
         tally = ledger.tally(connection, blast)
         failures = store.failures(connection, blast)
         zone = programs.get(connection, found.program_id, found.account).time_zone
+        funnel = arrivals.funnel(connection, blast)
     if as_json:
-        print_json(ledger.as_json(found, tally))
+        print_json(ledger.as_json(found, tally) | {"funnel": funnel.as_json()})
         return
     tell_blast(found, tally, failures, zone)
+    tell_funnel(funnel)
 
 
 @blasts.command(epilog="\b\nExample:\n  passbell blasts watch 7 || passbell blasts show 7")
@@ -300,13 +323,21 @@ def _launched(desk: Desk, blast: int) -> None:
 @click.option("--state", type=click.Choice(ledger.STATES), help="Only those in this state.")
 @click.option("--reason", metavar="R", help="Only those with this reason.")
 @click.option("--batch", type=click.IntRange(1, LARGEST), metavar="B", help="Only those of this batch.")
+@fetched_option
 @json_option
 @with_desk
 def deliveries(
-    desk: Desk, blast: int, state: str | None, reason: str | None, batch: int | None, as_json: bool
+    desk: Desk,
+    blast: int,
+    state: str | None,
+    reason: str | None,
+    batch: int | None,
+    fetched: str | None,
+    as_json: bool,
 ) -> None:
     """What happened to each pass. All of them are printed, in pages read as they are printed."""
     after = 0
+    is_fetched = None if fetched is None else fetched == "yes"
     titles = ("member", "name", "state", "reason", "attempts", "batch", "accepted_at")
     with desk.database.read() as connection:
         ledger.get(connection, blast)
@@ -315,7 +346,14 @@ def deliveries(
     while True:
         with desk.database.read() as connection:
             rows = store.page(
-                connection, blast, state=state, reason=reason, batch_id=batch, after_id=after, limit=PAGE
+                connection,
+                blast,
+                state=state,
+                reason=reason,
+                batch_id=batch,
+                fetched=is_fetched,
+                after_id=after,
+                limit=PAGE,
             )
         if as_json:
             for row in rows:

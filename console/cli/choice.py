@@ -1,4 +1,4 @@
-"""Who is meant: the options --audience, --all, --where, --preset and --file, of which one is given."""
+"""Who is meant: --audience, --all, --where, --preset, --file or --of-blast, of which one is given."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.output import Progress, note
+from console.cli.output import LARGEST, Progress, note
 from console.desk import Desk
 from console.words import figures
-from store import audiences, presets
+from store import audiences, past, presets
 from store.audiences import Audience, Selection
 from store.errors import UsageError
 
@@ -45,6 +45,16 @@ def choice_options(*, saved: bool) -> Callable[[Any], Any]:
     ]
     if saved:
         options.insert(0, click.option("--audience", metavar="NAME", help="A saved audience."))
+        options += [
+            click.option(
+                "--of-blast", type=click.IntRange(1, LARGEST), metavar="ID", help="Those who got that blast."
+            ),
+            click.option(
+                "--fetched",
+                type=click.Choice(["yes", "no"]),
+                help="With --of-blast: those whose phone has fetched it, or has not: a nudge.",
+            ),
+        ]
 
     def add(command: Any) -> Any:
         for option in reversed(options):
@@ -83,6 +93,8 @@ def choose(
     preset: str | None = None,
     file: Path | None,
     rejects: Path | None,
+    of_blast: int | None = None,
+    fetched: str | None = None,
 ) -> Chosen:
     """Take the one choice that was given. Raises UsageError for none, several, or a wrong one."""
     given = {
@@ -91,6 +103,7 @@ def choose(
         "--where": where,
         "--preset": preset,
         "--file": file,
+        "--of-blast": of_blast,
     }
     named = [option for option, value in given.items() if value is not None]
     if len(named) != 1:
@@ -98,6 +111,10 @@ def choose(
         raise UsageError(f"say with exactly one option who is meant, such as --all or --where: {told} given")
     if rejects is not None and file is None:
         raise UsageError("--rejects goes with --file only")
+    if fetched is not None and of_blast is None:
+        raise UsageError("--fetched goes with --of-blast: whose message is meant?")
+    if of_blast is not None:
+        return Chosen(_of_blast(desk, program_id, of_blast, fetched))
     if audience is not None:
         with desk.database.read() as connection:
             return Chosen(audiences.by_name(connection, program_id, audience))
@@ -106,6 +123,15 @@ def choose(
     if file is not None:
         return _from_file(desk, program_id, file, rejects)
     return Chosen(Selection("where", where) if where is not None else Selection("all"))
+
+
+def _of_blast(desk: Desk, program_id: str, blast_id: int, fetched: str | None) -> Selection:
+    with desk.database.read() as connection:
+        known = past.blast_ids(connection, program_id, by_id=True)
+    if known.get(str(blast_id)) != [blast_id]:
+        raise UsageError(f"blast {blast_id} is none of this program, or another is called so")
+    asked = {"yes": f" AND fetched('{blast_id}')", "no": f" AND NOT fetched('{blast_id}')", None: ""}
+    return Selection("where", f"received('{blast_id}')" + asked[fetched])
 
 
 def _from_file(desk: Desk, program_id: str, file: Path, rejects: Path | None) -> Chosen:

@@ -121,6 +121,7 @@ class Gate:
         self.at = at
         self.passed_over = message.passed_over(settings)
         self._connection, self._program_id, self._message = connection, program_id, message
+        self._settings = settings
         self._preferred = _any(connection, sa.select(preferences.c.member_id))
         self._windows: sa.CTE | None = None
         self._windows = self._read_windows(scope, member_id)
@@ -257,14 +258,17 @@ class Gate:
         if self.rules.pass_interval_minutes:
             since = self.at - timedelta(minutes=self.rules.pass_interval_minutes)
             yield "too_soon", self._last_message() > sa.literal(since, Moment)
-        budgets = [(passes.c.channel == "google", DAY, GOOGLE_ALERTS_A_DAY)]
+        budgets: list[tuple[Condition, timedelta, int]] = []
+        if self._settings.google_over_budget == "skip":
+            budgets.append((passes.c.channel == "google", DAY, GOOGLE_ALERTS_A_DAY))
         budgets += [
             (sa.true(), span, most)
             for span, most in ((DAY, self.rules.pass_most_a_day), (MONTH, self.rules.pass_most_a_month))
             if most
         ]
         spent = [sa.and_(which, self._messages_to_pass(span) >= most) for which, span, most in budgets]
-        yield "attention_budget", sa.or_(*spent)
+        if spent:
+            yield "attention_budget", sa.or_(*spent)
 
     # The hour
 

@@ -98,6 +98,9 @@ def test_a_page_tells_all_that_the_commands_print(database: Database) -> None:
         "text": "the text",
         "batch": batch,
         "accepted_at": "2026-11-21T12:00:00.000000Z",
+        "listed_at": None,
+        "fetched_at": None,
+        "has_users": None,
     }
     told = [second[key] for key in ("state", "reason", "detail", "code", "text", "accepted_at")]
     assert told == ["failed", "not_found", "PassKit knows no such pass", "HTTP 404", "her own", None]
