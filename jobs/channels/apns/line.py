@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ QUIET_SECONDS = 300
 """A connection on which nothing came for so long is asked whether it lives. Apple advises to ask after an
 hour; what translates addresses on the way forgets sooner."""
 _CONNECT_SECONDS = 5.0
+_TOKEN = re.compile(r"[0-9A-Fa-f]{2,1000}", re.ASCII)
+"""Whoever holds a pass can register any text as push token. What is no token is not sent: it could name
+another path, and Apple's answer to that would stop everybody's blast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ class _Pusher:
 
     async def push(self, token: str, *, topic: str, apns_id: str) -> Answer:
         """See Pusher."""
+        if not _TOKEN.fullmatch(token):
+            return Answer(400, "BadDeviceToken")
         path, bearer = f"/3/device/{token}", self._line.bearer
         async with self._room:
             said = bearer() if bearer else ""
@@ -171,9 +177,7 @@ def read_body(body: bytes) -> tuple[str, datetime | None]:
     """The reason and the time in an answer's body or in the debug data of a GOAWAY."""
     try:
         said = json.loads(body) if body else None
-    except ValueError:  # not JSON, not UTF-8
-        return "", None
-    except RecursionError:
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested without end
         return "", None
     if not isinstance(said, dict):
         return "", None

@@ -1,0 +1,1 @@
+"""Passes that passbell issues itself: templates, what Apple and Google are given, and credentials."""
