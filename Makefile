@@ -14,7 +14,7 @@ PINS = pyproject.toml constraints.txt
 .PHONY: help demo test check
 
 help:
-	@echo 'make demo    open the console on three programs and 5,000 members, against the stand-in PassKit'
+	@echo 'make demo    open the console on made-up members, against stand-ins for PassKit, Apple and Google'
 	@echo 'make test    run all tests (brings its own Postgres and Valkey)'
 	@echo 'make check   lint, format, types, import contracts'
 	@echo

@@ -17,7 +17,7 @@ TARGETS = {
     EXTERNAL_ID: "the member's id",
     TIME_ZONE: "time zone",
     LOCALE: "language",
-    PASSENGER: "the passenger's name",
+    PASSENGER: "the name",
     NOTHING: "nothing",
 }
 OUTCOMES = ("created", "new", "changed", "unchanged", "rejected")

@@ -20,11 +20,31 @@ from store.settings import Settings
 from store.times import now, rfc3339
 
 AUDIENCE = "passbell:unsubscribe"
+BY_TOKEN = "token"
+"""The source of what a holder said with a token."""
 LONGEST_TOKEN = 4_096
 STILL_OPTED_OUT = (
     "PassKit still has the member as opted out, so nothing is sent: the flag has to be cleared in PassKit, "
     "whose interface cannot clear it from here; the next sync then sees it"
 )
+
+
+class Expired(Refused):
+    """The unsubscribe token was ours once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the page behind a token may tell: nothing of the member but a language.
+
+    withdrawn  the consent stands withdrawn
+    by_token   and it was by such a token, so that the token can take that back
+    """
+
+    program_name: str
+    locale: str | None
+    withdrawn: bool
+    by_token: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,11 @@ def make_token(
     return jwt.encode(claims, _key(settings), algorithm="HS256")
 
 
+def opt_out_link(settings: Settings, token: str) -> str:
+    """The address of the page on which whoever has the token withdraws, and of a mail program's one click."""
+    return f"{settings.web_url}/u/{token}"
+
+
 def redeem(
     database: Database, settings: Settings, token: str, *, ip: str | None = None, actor: str
 ) -> Spoken:
@@ -126,26 +151,68 @@ def redeem(
     Raises Refused for a token that is not ours, was changed, has expired, or whose member is not here.
     """
     program_id, external_id, purpose = _read_token(settings, token)
-    said = consents.checked(Said(purpose, False, "token", now(), ip=ip))
+    said = consents.checked(Said(purpose, False, BY_TOKEN, now(), ip=ip))
     with database.write() as connection:
-        keys.check(connection, settings.consent_secret)
-        known = connection.scalar(
-            sa.select(sa.func.count())
-            .select_from(members_table)
-            .join(programs, programs.c.id == members_table.c.program_id)
-            .where(
-                programs.c.account == settings.account,
-                members_table.c.program_id == program_id,
-                members_table.c.external_id == external_id,
-            )
-        )
-        if not known:
-            raise Refused("the token's member is not known here (any more)")
+        _program_name(connection, settings, program_id, external_id)
         member = _member(connection, program_id, external_id)
         newest = consents.latest_of(connection, [member.id], purpose).get(member.id)
         if newest is not None and not newest.given:
             return Spoken(program_id, external_id, newest, new=False)
         return Spoken(program_id, external_id, _withdraw(connection, member, said, actor))
+
+
+def take_back(
+    database: Database, settings: Settings, token: str, *, ip: str | None = None, actor: str
+) -> Spoken:
+    """Give again what was withdrawn by such a token, for a holder who changes their mind.
+
+    What was withdrawn in another way stays so, and who did not withdraw gives nothing by it: Refused, as
+    `redeem` does for a wrong token.
+    """
+    program_id, external_id, purpose = _read_token(settings, token)
+    said = consents.checked(Said(purpose, True, BY_TOKEN, now(), ip=ip))
+    with database.write() as connection:
+        _program_name(connection, settings, program_id, external_id)
+        member = _member(connection, program_id, external_id)
+        newest = consents.latest_of(connection, [member.id], purpose).get(member.id)
+        if newest is not None and newest.given and newest.source == BY_TOKEN:
+            return Spoken(program_id, external_id, newest, new=False)
+        if newest is None or newest.given or newest.source != BY_TOKEN:
+            raise Refused("nothing was withdrawn with this token that it could take back")
+        spoken = _record(connection, member, said, actor)
+        if purpose == "marketing":
+            opt_outs.drop(connection, [member.id])
+    note = STILL_OPTED_OUT if member.opted_out and purpose == "marketing" else ""
+    return Spoken(program_id, external_id, spoken, note=note)
+
+
+def standing(database: Database, settings: Settings, token: str) -> Standing:
+    """How it stands with what a token can withdraw. Changes nothing; raises Refused as `redeem` does."""
+    program_id, external_id, purpose = _read_token(settings, token)
+    with database.read() as connection:
+        name = _program_name(connection, settings, program_id, external_id)
+        member = members.get(connection, program_id, external_id)
+        newest = consents.latest_of(connection, [member.id], purpose).get(member.id)
+    withdrawn = newest is not None and not newest.given
+    by_token = withdrawn and newest is not None and newest.source == BY_TOKEN
+    return Standing(name, member.locale, withdrawn, by_token)
+
+
+def _program_name(connection: sa.Connection, settings: Settings, program_id: str, external_id: str) -> str:
+    """The name of the program that a token's member is in; Refused where there is no such member here."""
+    keys.check(connection, settings.consent_secret)
+    name = connection.scalar(
+        sa.select(programs.c.name)
+        .join(members_table, programs.c.id == members_table.c.program_id)
+        .where(
+            programs.c.account == settings.account,
+            members_table.c.program_id == program_id,
+            members_table.c.external_id == external_id,
+        )
+    )
+    if name is None:
+        raise Refused("the token's member is not known here (any more)")
+    return str(name)
 
 
 def _read_token(settings: Settings, token: str) -> tuple[str, str, str]:
@@ -161,7 +228,7 @@ def _read_token(settings: Settings, token: str) -> tuple[str, str, str]:
             options={"require": ["aud", "prg", "sub", "pur", "iat", "exp"]},
         )
     except jwt.ExpiredSignatureError:
-        raise Refused("the unsubscribe token has expired") from None
+        raise Expired("the unsubscribe token has expired") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         # What is wrong with it is told to nobody who made it up.
         raise Refused("this is no unsubscribe token of ours, or it was changed on its way") from None

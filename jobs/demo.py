@@ -1,28 +1,33 @@
-"""The demo: on a stage of its own, one blast with faults switched on, from the sync to the last figure.
+"""The demo: on a stage of its own, two blasts with faults switched on, from the sync to the last figure.
 
-`play` runs the whole of it and lets ledger and stand-in compare their figures.
+The first goes to PassKit's members, the second to passes that we issue ourselves, on simulated iPhones.
+`play` runs the whole of it and lets the ledger compare its figures with those of stand-ins and phones.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs import blasts, plans, stage
+from jobs import blasts, house, plans, stage
 from jobs.audiences import save as keep_audience
 from jobs.blasts import Ring
 from jobs.follow import follow
+from jobs.house import Comparison
 from jobs.intake.sync import Progress
 from store import audiences, ledger, programs
 from store.audiences import Selection
 from store.database import Database
 from store.errors import PassbellError
+from store.programs import Program
 from store.settings import Settings
 
 MEMBERS = 5_000
+PHONES = 2_000
+"""Passes of our own, each on a phone of its own."""
 HEADLESS_RATE = 2_000
 WATCHABLE_RATE = 400
 """Requests a second: as fast as it goes, and so that a person can watch 5,000 messages for half a minute."""
@@ -35,9 +40,12 @@ FAULTS = {
     "jitter_ms": 4,
 }
 """Each 429 lets the whole account rest for a second, so there are few of them."""
+PUSH_FAULTS = {"every": 40, "word": "InternalServerError", "next": ["reset", "goaway", "TooManyRequests"]}
+"""Of APNs. Each push is made again until it is taken."""
 EVERYBODY = "external_id IS NOT NULL"
 """All 5,000, the expired ones too: the plan shows why each is left out that is."""
 TEXT = "Fresh rolls at Kaffeehaus Linden until ten!"
+OWN_TEXT = "Your tenth cup is on us until Sunday."
 AUDIENCE = ("gold", "tier = 'gold'")
 BLAST_SECONDS = 300.0
 
@@ -62,22 +70,25 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The figures of both sides. `seconds` is from launch to end."""
+    """The figures of both sides. `seconds` is from launch to end; `own` is of the blast to our own passes,
+    `own_seconds` from its launch until the last phone that was not away had shown it."""
 
     programs: int
     members: int
     blast: dict[str, Any]
     stand_in: dict[str, Any]
     seconds: float
+    own: dict[str, Any]
+    comparison: Comparison
+    own_seconds: float
 
     @property
     def ok(self) -> bool:
-        """Whether every pass is accounted for, and the stand-in saw what the ledger says."""
-        counts = self.blast["counts"]
+        """Whether every pass is accounted for, and stand-in and phones saw what the ledger says."""
         return (
-            self.blast["state"] == "finished"
-            and counts["planned"] == counts["accepted"] + counts["failed"] + counts["skipped"]
-            and self.stand_in["changed_passes"] == counts["accepted"]
+            all(_accounted(blast) for blast in (self.blast, self.own))
+            and self.stand_in["changed_passes"] == self.blast["counts"]["accepted"]
+            and not self.comparison.differences
             and not self.stand_in["alerted_twice"]
             and not any(self.stand_in["sins"].values())
         )
@@ -91,13 +102,31 @@ class Ending:
             "blast": self.blast,
             "stand_in": self.stand_in,
             "seconds": round(self.seconds, 1),
+            "own": {
+                "blast": self.own,
+                **self.comparison.as_json(),
+                "seconds": round(self.own_seconds, 1),
+            },
             "ok": self.ok,
         }
 
 
+def _accounted(blast: Mapping[str, Any]) -> bool:
+    counts = blast["counts"]
+    ended: int = counts["accepted"] + counts["failed"] + counts["skipped"]
+    return bool(blast["state"] == "finished" and counts["planned"] == ended)
+
+
 def switch_faults(settings: Settings) -> None:
-    """Let the stand-in fail now and then from here on."""
+    """Let the stand-in PassKit fail now and then from here on."""
     stage.control(settings, "PUT", "faults", FAULTS)
+
+
+def open_own(database: Database, settings: Settings) -> Program:
+    """A program of our own, whose phones get their passes in the background; the house is open."""
+    program = house.issued(database, settings, count=PHONES)
+    house.hand_out(database, settings, program)
+    return program
 
 
 def play(
@@ -139,17 +168,55 @@ def play(
         yield Scene(
             f"launched to {pending:,} passes, with faults switched on: 503, 429 and dropped connections"
         )
-        for look in follow(database, planned.blast.id, every=0.2, until=("finished", "cancelled")):
-            seconds = time.monotonic() - began
-            yield Moment(f"blast {look.blast.id} {look.blast.state}", look.settled, look.tally.planned)
-            if seconds > BLAST_SECONDS:
-                raise PassbellError(f"the demo's blast is {look.blast.state} after {seconds:.0f} s: given up")
-    stand_in = stage.control(settings, "GET", "stats")
+        yield from _followed(database, planned.blast.id, began)
+        seconds = time.monotonic() - began
+        stand_in = stage.control(settings, "GET", "stats")
+        with house.opened(settings):
+            own, own_seconds = yield from _own_blast(database, settings, ring=ring, actor=actor)
+            comparison = house.compared(database, settings, own)
+    told = _told(database, planned.blast.id)
+    yield Ending(len(rows), read, told, stand_in, seconds, _told(database, own), comparison, own_seconds)
+
+
+def _own_blast(
+    database: Database, settings: Settings, *, ring: Ring, actor: str
+) -> Generator[Moment | Scene, None, tuple[int, float]]:
+    """The blast to our own passes, and its seconds."""
+    program = open_own(database, settings)
+    yield Scene(f"issued {PHONES:,} passes of {program.name}: each is downloaded, verified and registered")
+    phones = house.settled(settings)
+    house.control(settings, "POST", "reset-stats")
+    house.control(settings, "PUT", "faults", PUSH_FAULTS)
+    planned = plans.plan(
+        database, settings, program=program.id, chosen=Selection("all"), text=OWN_TEXT, actor=actor
+    )
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in phones["kinds"].items())
+    yield Scene(
+        f"blast {planned.blast.id}, {planned.tally.planned:,} passes of {program.name}: {OWN_TEXT}",
+        planned.tally.verdicts,
+        planned.tally.skipped_by_reason,
+    )
+    pending = planned.tally.states["pending"]
+    began = time.monotonic()
+    blasts.launch(database, settings, planned.blast.id, expect=pending, actor=actor, ring=ring)
+    yield Scene(f"launched to {pending:,} passes on simulated iPhones ({kinds}), with faults switched on")
+    yield from _followed(database, planned.blast.id, began)
+    house.settled(settings)
+    return planned.blast.id, time.monotonic() - began
+
+
+def _followed(database: Database, blast_id: int, began: float) -> Iterator[Moment]:
+    """A blast to its end."""
+    for look in follow(database, blast_id, every=0.2, until=("finished", "cancelled")):
+        seconds = time.monotonic() - began
+        yield Moment(f"blast {look.blast.id} {look.blast.state}", look.settled, look.tally.planned)
+        if seconds > BLAST_SECONDS:
+            raise PassbellError(f"the demo's blast is {look.blast.state} after {seconds:.0f} s: given up")
+
+
+def _told(database: Database, blast_id: int) -> dict[str, Any]:
     with database.read() as connection:
-        told = ledger.as_json(
-            ledger.get(connection, planned.blast.id), ledger.tally(connection, planned.blast.id)
-        )
-    yield Ending(len(rows), read, told, stand_in, seconds)
+        return ledger.as_json(ledger.get(connection, blast_id), ledger.tally(connection, blast_id))
 
 
 def _synced(database: Database, settings: Settings) -> Iterator[Moment | int]:

@@ -74,8 +74,11 @@ class Finding:
         }
 
 
-async def examine(database: Database, client: PassKit, settings: Settings) -> list[Finding]:
-    """Look at settings, store, queue, worker, PassKit, its programs and designs, and the members."""
+async def examine(database: Database, client: PassKit | None, settings: Settings) -> list[Finding]:
+    """Look at settings, store, queue, worker, PassKit, its programs and designs, and the members.
+
+    Without a client PassKit is not asked: all passes are our own.
+    """
     found = [*_home(settings)]
     store = await asyncio.to_thread(lambda: [*_store(database)])
     found += store
@@ -83,11 +86,13 @@ async def examine(database: Database, client: PassKit, settings: Settings) -> li
     usable = all(finding.level != "fail" for finding in store)
     if usable:
         found.append(await asyncio.to_thread(_worker, database, settings))
-    found += await _passkit(client, settings)
+    if client is not None:
+        found += await _passkit(client, settings)
     if usable:
         found += await asyncio.to_thread(lambda: [*_members(database, settings)])
         found += await asyncio.to_thread(lambda: [*_gate(database, settings)])
-    return found + [Finding("ok", "limits", sentence) for sentence in LIMITS]
+        found += await asyncio.to_thread(lambda: [*_credentials(database, settings)])
+    return found + [Finding("ok", "limits", sentence) for sentence in LIMITS if client is not None]
 
 
 def _home(settings: Settings) -> Iterator[Finding]:
@@ -239,7 +244,7 @@ def _members(database: Database, settings: Settings) -> Iterator[Finding]:
     if not rows:
         yield Finding("warn", "members", "no program has been synced yet", "passbell sync")
     for row in rows:
-        if row.program.kind != "flight":
+        if row.program.kind != "flight" and row.program.issuer == "passkit":
             yield _freshness(row.program, settings)
         yield from _reach(row.program, reach[row.program.id])
 
@@ -258,6 +263,17 @@ def _gate(database: Database, settings: Settings) -> Iterator[Finding]:
                     f"{name} has quiet hours and no known time zone: members without one are never messaged"
                 )
                 yield Finding("warn", name, told, "set gate.time_zone, such as Europe/Vienna")
+
+
+def _credentials(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Certificates and keys of passes of our own: what cannot be used, and what expires within 30 days."""
+    from jobs.passes import credentials
+
+    at = now()
+    for one in credentials.states(settings, database):
+        level: Level = one.level(at)
+        hint = "" if level == "ok" else f"passbell credentials add {one.name.partition(' ')[0]}"
+        yield Finding(level, one.name, f"{one.name}: {one.sentence(at)}", hint)
 
 
 def _freshness(program: Program, settings: Settings) -> Finding:

@@ -1,7 +1,8 @@
 """The drill: a big blast at full speed, workers killed with SIGKILL, faults that come and go.
 
 It ends with one table of what ledger and stand-in say. Anybody can run it, on the engines they mean to
-use, before they trust them with customers.
+use, before they trust them with customers. It goes to PassKit's passes, or to passes of our own: then pushes
+fly when workers are killed, and simulated iPhones say what they have shown.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -17,11 +19,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jobs import blasts, plans, stage, worker_child
+from jobs import blasts, house, plans, stage, worker_child
 from store import ledger, migrations, programs
 from store.audiences import Selection
 from store.database import Database
 from store.errors import PassbellError
+from store.ledger import Tally
 from store.schema import deliveries
 from store.settings import Settings
 
@@ -40,6 +43,17 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"drop": 0.1},
 )
 """Weather: each spell lasts until the next kill."""
+PUSH_FAULTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"every": 10, "word": "InternalServerError"},
+    {"every": 25, "word": "reset"},
+    {"every": 40, "word": "TooManyRequests"},
+    {"every": 100, "word": "goaway_after"},
+    {"every": 150, "word": "drop"},
+)
+"""The same of APNs."""
+SHARES = {"online": 0.9, "slow": 0.05, "muted": 0.05}
+"""Phones of the drill: those that are away would only make it longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +61,14 @@ class Report:
     """What became of the drill.
 
     lost            passes that are nowhere: not accepted, failed or skipped; accepted but not changed;
-                    or changed though the ledger denies it
+                    or changed though the ledger denies it. Of our own passes: accepted, and on no phone
+                    that asks, though none is away
     unknown         failed ones of which the ledger says that they may have arrived
-    repeated        writes of a value that was there already (no phone alerts at one)
+    repeated        writes of a value that was there already, or pushes that told a phone again (no phone
+                    alerts at one)
     alerted_twice   phones that showed the same text again
     longest_stall   seconds between two accepted deliveries
-    busiest_second  most requests in any window of one second, under the limit `limit`
+    busiest_second  most requests, or pushes, in any window of one second, under the limit `limit`
     """
 
     planned: int
@@ -90,40 +106,130 @@ class Moment:
 
 
 def drill(
-    *, passes: int, kills: int, workers: int, seed: int, store_url: str = "", queue_url: str = ""
+    *,
+    passes: int,
+    kills: int,
+    workers: int,
+    seed: int,
+    store_url: str = "",
+    queue_url: str = "",
+    direct: bool = False,
 ) -> Iterator[Moment | Report]:
     """Run it; the last thing that comes is the Report. A store that is named has to be empty.
+
+    `direct`: over passes of our own, not over PassKit's.
 
     Raises PassbellError where the blast stalls, or store or queue cannot be used.
     """
     engines = {"store__url": store_url, "queue__url": queue_url}
     named = {name: url for name, url in engines.items() if url}
     named |= {"rehearsal__seed": str(seed), "engine__undo_seconds": "0"}
-    with stage.set_up(members=passes, rate=RATE, **named) as settings:
+    scene: _PassKit | _Direct = _Direct() if direct else _PassKit()
+    with stage.set_up(members=50 if direct else passes, rate=RATE, **named) as settings:
         database = Database(settings.store_url)
         try:
-            _prepare(database, settings)
-            yield from _Drill(database, settings, random.Random(seed), kills, workers).run()
+            _empty(database)
+            with scene.prepared(database, settings, passes) as program:
+                dice = random.Random(seed)
+                yield from _Drill(database, settings, scene, program, dice, kills, workers).run()
         finally:
             database.close()
 
 
-def _prepare(database: Database, settings: Settings) -> None:
+def _empty(database: Database) -> None:
     migrations.migrate(database)
     with database.read() as connection:
         if connection.execute(sa.select(sa.func.count()).select_from(deliveries)).scalar_one():
             raise PassbellError(f"the store {database} is not empty: a drill needs one of its own")
-    stage.sync(database, settings, lambda _: None)
-    stage.control(settings, "POST", "reset-stats")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the other side says at the end; see Report."""
+
+    missing: int
+    repeated: int
+    alerted_twice: int
+    busiest_second: int
+    limit: float
+
+
+class _PassKit:
+    """The drill over the stand-in PassKit."""
+
+    @contextmanager
+    def prepared(self, database: Database, settings: Settings, passes: int) -> Iterator[str]:
+        """The id of the program, with so many members."""
+        stage.sync(database, settings, lambda _: None)
+        stage.control(settings, "POST", "reset-stats")
+        with database.read() as connection:
+            rows = programs.list_programs(connection, settings.account)
+        yield max(rows, key=lambda row: row.members).program.id
+
+    def storm(self, settings: Settings, dice: random.Random) -> None:
+        """Change the weather."""
+        stage.control(settings, "PUT", "faults", dice.choice(FAULTS))
+
+    def seen(self, database: Database, settings: Settings, blast_id: int, tally: Tally) -> _Seen:
+        """What the stand-in says."""
+        stats = stage.control(settings, "GET", "stats")
+        accepted, changed = tally.states["accepted"], stats["changed_passes"]
+        unknown = tally.failed_by_reason.get("unknown", 0)
+        return _Seen(
+            missing=max(0, accepted - changed) + max(0, changed - accepted - unknown),
+            repeated=stats["duplicate_writes"],
+            alerted_twice=stats["alerted_twice"],
+            busiest_second=stats["busiest_second"],
+            limit=settings.passkit.rate_per_second,
+        )
+
+
+class _Direct:
+    """The drill over passes of our own."""
+
+    @contextmanager
+    def prepared(self, database: Database, settings: Settings, passes: int) -> Iterator[str]:
+        """The id of the program, with so many passes on phones."""
+        with house.opened(settings):
+            program = house.issued(database, settings, count=passes)
+            house.hand_out(database, settings, program, SHARES)
+            house.settled(settings, seconds=house.PHONES_SECONDS + passes / 20)
+            house.control(settings, "POST", "reset-stats")
+            yield program.id
+
+    def storm(self, settings: Settings, dice: random.Random) -> None:
+        """Change the weather."""
+        house.control(settings, "PUT", "faults", dice.choice(PUSH_FAULTS))
+
+    def seen(self, database: Database, settings: Settings, blast_id: int, tally: Tally) -> _Seen:
+        """What the phones say, once they have come to rest."""
+        found = house.compared(database, settings, blast_id)
+        phones, accepted = found.phones, tally.states["accepted"]
+        told = phones["fetched"] + phones["ignored"]
+        return _Seen(
+            missing=abs(accepted - told) + abs(phones["fetched"] - phones["alerted"]),
+            repeated=phones["pushed"] - told,
+            alerted_twice=phones["alerted_twice"],
+            busiest_second=phones["busiest_second"],
+            limit=settings.apple.rate_per_second,
+        )
 
 
 class _Drill:
     """One drill under way."""
 
     def __init__(
-        self, database: Database, settings: Settings, dice: random.Random, kills: int, workers: int
+        self,
+        database: Database,
+        settings: Settings,
+        scene: _PassKit | _Direct,
+        program: str,
+        dice: random.Random,
+        kills: int,
+        workers: int,
     ) -> None:
         self._database, self._settings, self._dice = database, settings, dice
+        self._scene, self._program = scene, program
         self._to_kill, self._killed = kills, 0
         self._crew: list[subprocess.Popen[bytes]] = []
         self._size = workers
@@ -147,11 +253,8 @@ class _Drill:
         yield self._report(blast_id, time.monotonic() - began)
 
     def _launch(self) -> tuple[int, int]:
-        with self._database.read() as connection:
-            rows = programs.list_programs(connection, self._settings.account)
-        first = max(rows, key=lambda row: row.members).program
         plan = plans.plan(
-            self._database, self._settings, program=first.id, chosen=EVERYBODY, text=TEXT, actor="drill"
+            self._database, self._settings, program=self._program, chosen=EVERYBODY, text=TEXT, actor="drill"
         )
         pending = plan.tally.counts["pending"]
         blasts.launch(
@@ -187,33 +290,31 @@ class _Drill:
             pipe.close()
         self._crew[victim] = worker_child.start(self._settings)
         self._killed += 1
-        stage.control(self._settings, "PUT", "faults", self._dice.choice(FAULTS))
+        self._scene.storm(self._settings, self._dice)
 
     def _report(self, blast_id: int, seconds: float) -> Report:
-        stats = stage.control(self._settings, "GET", "stats")
         accepted = sa.select(deliveries.c.accepted_at).where(
             deliveries.c.blast_id == blast_id, deliveries.c.state == "accepted"
         )
         with self._database.read() as connection:
             tally = ledger.tally(connection, blast_id)
             moments: list[datetime] = sorted(connection.scalars(accepted))
+        seen = self._scene.seen(self._database, self._settings, blast_id, tally)
         gaps = [(late - early).total_seconds() for early, late in pairwise(moments)]
         states, unknown = tally.states, tally.failed_by_reason.get("unknown", 0)
         ended = states["accepted"] + states["failed"] + states["skipped"]
-        unseen = max(0, states["accepted"] - stats["changed_passes"])
-        denied = max(0, stats["changed_passes"] - states["accepted"] - unknown)
         return Report(
             planned=tally.planned,
             accepted=states["accepted"],
             failed=states["failed"],
             skipped=states["skipped"],
             unknown=unknown,
-            lost=tally.planned - ended + unseen + denied,
-            repeated=stats["duplicate_writes"],
-            alerted_twice=stats["alerted_twice"],
+            lost=tally.planned - ended + seen.missing,
+            repeated=seen.repeated,
+            alerted_twice=seen.alerted_twice,
             longest_stall=max(gaps, default=0.0),
-            busiest_second=stats["busiest_second"],
-            limit=self._settings.passkit.rate_per_second,
+            busiest_second=seen.busiest_second,
+            limit=seen.limit,
             kills=self._killed,
             seconds=seconds,
         )

@@ -26,7 +26,7 @@ from store.schema import deliveries, members, passes
 from store.settings import Settings
 from store.times import now, rfc3339
 
-REQUESTS_PER_MESSAGE = {"passkit": 2, "apple": 1, "google": 2}
+REQUESTS_PER_MESSAGE = {"passkit": 2, "apple": 1, "google": 3}
 """PassKit: the pass is read and then written, since a write replaces its free data whole."""
 CHUNK = 5_000
 

@@ -1,5 +1,7 @@
 """A stage for demo and drill: a home made for the occasion, with a stand-in PassKit and workers in it.
 
+What passes of our own need besides stands in jobs/house.py.
+
 Nothing of the user's is touched: the home is removed afterwards, and no key, file or variable of theirs is
 looked at.
 """
@@ -45,8 +47,15 @@ def set_up(*, members: int, rate: float, **more: str) -> Iterator[Settings]:
         "passkit.rate_per_second": str(rate),
         "passkit.concurrency": "32",
         "console.start_worker": "false",  # there is one already, whose end is waited for
-        "rehearsal.port": str(_free_port()),
+        "rehearsal.port": str(free_port()),
         "rehearsal.members": str(members),
+        # The web face needs its port only once it is started.
+        "web.port": str(port := free_port()),
+        "web.url": f"https://127.0.0.1:{port}",
+        "web.processes": "1",
+        # All phones are at one address, and some ask often.
+        "web.address_per_minute": "10000000",
+        "web.device_per_minute": "10000",
     } | {name.replace("__", "."): value for name, value in more.items()}
     with _no_settings(), _orderly_end(), _home() as home:
         settings = load(home, flags)
@@ -123,7 +132,7 @@ def _stand_in(settings: Settings) -> Iterator[None]:
             time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that is free now, so that the user's own stand-in keeps its usual one."""
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))

@@ -2,7 +2,8 @@
 
 What a file says of a member is kept apart (`imported`), under what the pass itself says (`attributes` is the
 one overlaid with the other). Only attributes, time zone and locale come from files; what the provider or the
-member decides (points, opt-outs, consents) has no way in.
+member decides (points, opt-outs, consents) has no way in. In a program of our own there is no other provider:
+there a file also says who its members are, and what they have.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from store.times import now, rfc3339
 
 COLUMNS = ("time_zone", "locale")
 """Columns of a member that a file may fill; every other name in a file is an attribute's."""
+
+OWN_COLUMNS = (
+    *COLUMNS,
+    *("name", "email", "phone", "tier_id", "points", "secondary_points", "tier_points", "birthday"),
+)
+"""The same in a program of our own."""
 
 CHUNK = 5_000
 
@@ -56,13 +63,12 @@ class Import:
 
 
 class State(NamedTuple):
-    """What files may change of a member, as it stands."""
+    """What files may change of a member, as it stands: `columns` are its COLUMNS, or OWN_COLUMNS."""
 
     member_id: int
     imported: Values
     attributes: Values
-    time_zone: str | None
-    locale: str | None
+    columns: tuple[Any, ...]
 
 
 class Change(NamedTuple):
@@ -140,19 +146,21 @@ def changed(state: State, given: Mapping[str, Any]) -> Change | None:
     """The member with what a file gives; None where it is so already. A null takes an attribute away.
 
     `before` holds for each attribute in `keys` what was imported and what was shown, if there was anything,
-    and for each of COLUMNS what it was and what it became.
+    and for each column what it was and what it became.
     """
-    member_id, imported, attributes, *columns = state
-    kept = {name: value for name, value in given.items() if name not in COLUMNS}
+    member_id, imported, attributes, columns = state
+    names = OWN_COLUMNS[: len(columns)]
+    kept = {name: value for name, value in given.items() if name not in names}
     if imported:
         keys = [name for name, value in kept.items() if not same(imported.get(name), value)]
     else:
         keys = [name for name, value in kept.items() if value is not None]
     before: Values = {}
-    for number, name in enumerate(COLUMNS):
-        if (became := given.get(name)) is not None and became != columns[number]:
-            before.setdefault("columns", {})[name] = [columns[number], became]
-            columns[number] = became
+    filled = list(columns)
+    for number, name in enumerate(names):
+        if (became := given.get(name)) is not None and became != filled[number]:
+            before.setdefault("columns", {})[name] = [filled[number], became]
+            filled[number] = became
     if keys:
         before["keys"] = keys
         before["imported"] = {name: imported[name] for name in keys if name in imported}
@@ -167,20 +175,21 @@ def changed(state: State, given: Mapping[str, Any]) -> Change | None:
             }
         imported = {name: value for name, value in (imported | kept).items() if value is not None}
         attributes = imported | own
-    return Change(State(member_id, imported, attributes, *columns), before) if before else None
+    return Change(State(member_id, imported, attributes, tuple(filled)), before) if before else None
 
 
 def reverted(state: State, before: Mapping[str, Any]) -> State:
     """The member as it was before a change.
 
-    What somebody else wrote since then stays: a time zone or a locale that is not the import's any more, and
-    what a sync found on the pass.
+    What somebody else wrote since then stays: a column that is not as the import left it any more, and what a
+    sync found on the pass.
     """
-    member_id, imported, attributes, *columns = state
-    for number, name in enumerate(COLUMNS):
+    member_id, imported, attributes, columns = state
+    filled = list(columns)
+    for number, name in enumerate(OWN_COLUMNS[: len(columns)]):
         was, became = before.get("columns", {}).get(name, (None, None))
-        if became is not None and columns[number] == became:
-            columns[number] = was
+        if became is not None and filled[number] == became:
+            filled[number] = was
     imported, attributes = dict(imported), dict(attributes)
     for name in before.get("keys", ()):
         was, shown = before["imported"].get(name, ABSENT), before["shown"].get(name, ABSENT)
@@ -191,14 +200,22 @@ def reverted(state: State, before: Mapping[str, Any]) -> State:
             _put(attributes, name, shown)
         elif same(found, became):
             _put(attributes, name, was)
-    return State(member_id, imported, attributes, *columns)
+    return State(member_id, imported, attributes, tuple(filled))
 
 
-def states(connection: sa.Connection, where: sa.ColumnElement[bool]) -> dict[str, State]:
-    """The members that fit, by external id; locked until the end of a transaction that writes."""
-    columns = [sa.cast(members.c[name], sa.Text) for name in ("imported", "attributes")]
-    query = sa.select(members.c.external_id, members.c.id, *columns, *(members.c[name] for name in COLUMNS))
-    query = query.where(where)
+def states(
+    connection: sa.Connection, where: sa.ColumnElement[bool], *, own: bool = False
+) -> dict[str, State]:
+    """The members that fit, by external id; locked until the end of a transaction that writes.
+
+    `own`: they are of a program of our own, and their OWN_COLUMNS are read, a birthday as a text.
+    """
+    documents = [sa.cast(members.c[name], sa.Text) for name in ("imported", "attributes")]
+    columns = [
+        sa.cast(members.c[name], sa.Text) if name == "birthday" else members.c[name]
+        for name in (OWN_COLUMNS if own else COLUMNS)
+    ]
+    query = sa.select(members.c.external_id, members.c.id, *documents, *columns).where(where)
     if connection.dialect.name == "postgresql" and not connection.get_execution_options().get(
         "passbell_read"
     ):
@@ -206,8 +223,15 @@ def states(connection: sa.Connection, where: sa.ColumnElement[bool]) -> dict[str
     rows = connection.execute(query).all()
     imported, attributes = (_parsed([row[number] for row in rows]) for number in (2, 3))
     return {
-        row[0]: State(row[1], *own, *row[4:]) for row, *own in zip(rows, imported, attributes, strict=True)
+        row[0]: State(row[1], kept, shown, tuple(row[4:]))
+        for row, kept, shown in zip(rows, imported, attributes, strict=True)
     }
+
+
+def put(connection: sa.Connection, changed: Sequence[Change]) -> None:
+    """Write members as they are now, where no import does it."""
+    if changed:
+        connection.execute(_update(_rows(connection, [(change.state, None) for change in changed])))
 
 
 def write(
@@ -215,7 +239,7 @@ def write(
 ) -> None:
     """Write members as an import leaves them, with what they were, and which members it made."""
     if changed:
-        new = _rows(connection, [[*change.state, change.before] for change in changed])
+        new = _rows(connection, [(change.state, change.before) for change in changed])
         connection.execute(_update(new))
         kept = sa.select(sa.literal(import_id), new.c.id, new.c.before)
         connection.execute(import_changes.insert().from_select(["import_id", "member_id", "before"], kept))
@@ -227,7 +251,7 @@ def write(
 def write_back(connection: sa.Connection, former: Sequence[State]) -> None:
     """Write members as they were."""
     if former:
-        connection.execute(_update(_rows(connection, [[*state, None] for state in former])))
+        connection.execute(_update(_rows(connection, [(state, None) for state in former])))
 
 
 def changes(connection: sa.Connection, import_id: int) -> Iterator[dict[int, Values | None]]:
@@ -262,12 +286,16 @@ def _parsed(documents: Sequence[str]) -> list[Any]:
     return parsed
 
 
-def _rows(connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> sa.Subquery:
-    """Rows of a state and what it was before, as a table."""
-    columns = {name: members.c[name].type for name in ("id", "imported", "attributes", *COLUMNS)}
-    return as_table(connection, rows, columns | {"before": import_changes.c.before.type}).subquery()
+def _rows(connection: sa.Connection, rows: Sequence[tuple[State, Values | None]]) -> sa.Subquery:
+    """States and what they were before, as a table. All of them are of one program."""
+    filled = OWN_COLUMNS[: len(rows[0][0].columns)]
+    columns = {name: members.c[name].type for name in ("id", "imported", "attributes", *filled)}
+    spelled = [[*state[:3], *state.columns, before] for state, before in rows]
+    return as_table(connection, spelled, columns | {"before": import_changes.c.before.type}).subquery()
 
 
 def _update(new: sa.Subquery) -> sa.Update:
-    names = ("imported", "attributes", *COLUMNS)
-    return members.update().values({name: new.c[name] for name in names}).where(members.c.id == new.c.id)
+    values: dict[str, Any] = {one.name: one for one in new.c if one.name not in ("id", "before")}
+    if "name" in values:  # a provider says itself when it changed a member
+        values["updated_at"] = now()
+    return members.update().values(values).where(members.c.id == new.c.id)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from store import consents, preferences, suppressions
 from store.errors import UsageError
 from store.programs import INACTIVE
-from store.schema import blasts, deliveries, members, passes
+from store.schema import blasts, deliveries, issued, members, passes, registrations
 from store.times import rfc3339
 
 CHANNEL = "passkit"
@@ -221,7 +221,9 @@ def show(connection: sa.Connection, program_id: str, external_id: str) -> dict[s
         }
         for row in connection.execute(query)
     ]
+    ours = _issued(connection, [one.id for one in member.passes])
     return member.as_json() | {
+        "passes": [one.as_json() | ours.get(one.id, {}) for one in member.passes],
         "consents": {
             purpose: one.as_json() for purpose, one in consents.latest(connection, member.id).items()
         },
@@ -275,6 +277,17 @@ def _passes_of(connection: sa.Connection, member_ids: Sequence[int]) -> dict[int
         one = Pass(**{**row._mapping, "wallets": tuple(row.wallets)})
         held[one.member_id] = (*held.get(one.member_id, ()), one)
     return held
+
+
+def _issued(connection: sa.Connection, pass_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Of passes that we issued: their serials, and how many devices hold them, as far as those tell."""
+    query = (
+        sa.select(issued.c.pass_id, issued.c.serial, sa.func.count(registrations.c.device_id))
+        .join(registrations, registrations.c.pass_id == issued.c.pass_id, isouter=True)
+        .where(issued.c.pass_id.in_(pass_ids))
+        .group_by(issued.c.pass_id, issued.c.serial)
+    )
+    return {id_: {"serial": serial, "devices": count} for id_, serial, count in connection.execute(query)}
 
 
 def _near(connection: sa.Connection, program_id: str, external_id: str) -> list[str]:

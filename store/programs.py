@@ -15,6 +15,9 @@ from store.errors import UsageError
 from store.schema import members, passes, programs, tiers
 from store.times import rfc3339
 
+OWN = "passbell"
+"""The issuer of programs whose passes we make ourselves."""
+
 INACTIVE = ("EXPIRED", "DELETED")
 """Member statuses that nobody writes to any more."""
 
@@ -62,6 +65,11 @@ class Program:
     message_field: str | None = None
     synced_at: datetime | None = None
     issuer: str = "passkit"
+
+    @property
+    def own(self) -> bool:
+        """Whether we issue its passes ourselves."""
+        return self.issuer == OWN
 
     def as_json(self) -> dict[str, Any]:
         """The program as the commands print it."""
@@ -132,6 +140,13 @@ def mark_synced(connection: sa.Connection, program_id: str, *, message_field: st
     """Note the end of a whole sync."""
     connection.execute(
         programs.update().where(programs.c.id == program_id).values(synced_at=at, message_field=message_field)
+    )
+
+
+def set_message_field(connection: sa.Connection, program_id: str, message_field: str) -> None:
+    """Note which field carries the messages of a program of our own: its template says so."""
+    connection.execute(
+        programs.update().where(programs.c.id == program_id).values(message_field=message_field)
     )
 
 

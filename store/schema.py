@@ -169,6 +169,7 @@ issued = sa.Table(
         "changed_at", Moment, nullable=False, doc="Last-Modified: whole seconds, growing with each change"
     ),
     sa.Column("message_tag", sa.BigInteger, doc="the tag of the change that brought the present message"),
+    sa.Column("placed_at", Moment, doc="when Google took its object as it is here; NULL: it has to, or an Apple pass"),
     sa.Column("at", Moment, nullable=False, doc="when it was issued"),
     sa.Index(None, "tag"),
 )
@@ -195,6 +196,11 @@ registrations = sa.Table(
     sa.Column("device_id", sa.ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("pass_id", sa.ForeignKey("passes.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("at", Moment, nullable=False),
+    sa.Column(
+        "tag",
+        sa.BigInteger,
+        doc="of the registration, where the pass had changed before: the phone may hold it as it was",
+    ),
     sa.Index(None, "pass_id"),
 )
 

@@ -117,6 +117,12 @@ class Settings(BaseSettings):
         return self.queue.url or f"sqlite:///{self._home / 'queue.db'}"
 
     @property
+    def web_url(self) -> str:
+        """The web face's address as phones see it; without the setting, the one it listens at."""
+        scheme = "https" if self.web.certificate or not self.live else "http"
+        return self.web.url or f"{scheme}://{self.web.host}:{self.web.port}"
+
+    @property
     def message_key(self) -> str:
         """The key in a pass's free data that carries the message: the field without `meta.`."""
         return self.passkit.message_field.removeprefix("meta.")

@@ -52,6 +52,16 @@ def has_braces(text: str) -> bool:
     return "{" in text or "}" in text
 
 
+def names_in(text: str) -> dict[str, bool]:
+    """The fields that a text names, each with whether a member without it has a word in its stead."""
+    found: dict[str, bool] = {}
+    for match in _FIELD.finditer(text):
+        if match.group(1) is not None:
+            name, bar, _ = match.group(1).partition("|")
+            found[name.strip()] = bool(bar) and found.get(name.strip(), True)
+    return found
+
+
 def check_fields(text: str, known: Iterable[str]) -> None:
     """Raises UsageError where the text names a field that no member has, or holds a lone brace."""
     known = set(known)

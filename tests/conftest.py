@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
-pytest_plugins = ["tests.bed.postgres", "tests.bed.valkey", "tests.bed.stores"]
+pytest_plugins = [
+    "tests.bed.authority",
+    "tests.bed.nursery",
+    "tests.bed.postgres",
+    "tests.bed.stores",
+    "tests.bed.valkey",
+]
+
+STUCK = 240.0
+"""Seconds after which a test takes its process along: more than the timeout in pyproject.toml."""
 
 # The same examples on every run and machine, and no failure because a shared machine was slow.
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
@@ -22,6 +34,20 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End a test that does not end at its timeout either: one that hangs in C, or waits again on its way out.
+
+    Its process says where all threads stand and is gone; with xdist another one goes on with the next test.
+    """
+    stderr = item.config.stash[fault_handler_stderr_fd_key]  # the one that is not captured
+    faulthandler.dump_traceback_later(STUCK, file=stderr, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,20 @@ def test_a_drill_loses_nothing_and_alerts_nobody_twice(
     assert "PASSBELL_HOME" in os.environ
 
 
+@pytest.mark.slow
+def test_a_drill_over_passes_of_our_own_alerts_each_phone_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    *moments, report = drill(passes=100, kills=1, workers=2, seed=3, direct=True)
+    assert isinstance(report, Report)
+    assert all(isinstance(moment, Moment) for moment in moments)
+    assert (report.planned, report.accepted, report.kills) == (100, 100, 1)
+    assert (report.lost, report.alerted_twice) == (0, 0)
+    assert report.ok
+    assert list(tmp_path.glob("passbell-demo-*")) == []
+
+
 def test_a_store_that_holds_blasts_is_refused(tmp_path: Path) -> None:
     from tests.store.test_ledger import planned
 

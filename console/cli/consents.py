@@ -243,7 +243,9 @@ def token(desk: Desk, program: str, external_id: str, purpose: str, as_json: boo
     found = _program(desk, program)
     made = verbs.make_token(desk.database, desk.settings, found.id, external_id, purpose)
     if as_json:
-        print_json({"program": found.id, "external_id": external_id, "purpose": purpose, "token": made})
+        link = verbs.opt_out_link(desk.settings, made)
+        told = {"program": found.id, "external_id": external_id, "purpose": purpose}
+        print_json({**told, "token": made, "link": link})
     else:
         click.echo(made)
 

@@ -22,7 +22,7 @@ from store.times import rfc3339
 
 PAGE = 500
 COUNTS = ("rows", "created", "new", "changed", "unchanged", "rejected")
-_WORDS = {"-": "nothing", "name": "the passenger's name"}
+_WORDS = {"-": "nothing", "name": "the name"}
 
 
 def _choices(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
@@ -118,9 +118,12 @@ def show(desk: Desk, program: str, external_id: str, as_json: bool) -> None:
     for name, value in attributes.items():
         click.echo(f"  {inert(name)}: {inert(value if isinstance(value, str) else json.dumps(value))}")
     for one in passes:
-        wallets = ", ".join(one["wallets"]) or "no wallet"
+        where = f"in {', '.join(one['wallets']) or 'no wallet'}"
+        if one["channel"] == "apple":
+            where = f"on {one['devices']} devices"
         shown = inert(one["shown_text"] or "-")
-        click.echo(f"pass {inert(one['id'])}: {one['status']}, in {wallets}; shows: {shown}")
+        name = f"{one['channel']} pass {inert(one.get('serial', one['id']))}"
+        click.echo(f"{name}: {one['status']}, {where}; shows: {shown}")
     if deliveries:
         print_table(
             ("blast", "name", "state", "reason", "text", "accepted at"),
@@ -279,6 +282,7 @@ def undo(desk: Desk, import_id: int, as_json: bool) -> None:
             import_id,
             account=desk.settings.account,
             actor=desk.actor,
+            secret=desk.settings.consent_secret,
             progress=lambda doing, done, total: bar.show(f"import {import_id}", done, total, doing),
         )
     if as_json:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from console import words
+from console.cli.google import broadcast, reconcile
 from console.cli.options import json_option, with_desk
 from console.cli.output import Progress, note, print_facts, print_json, print_table
 from console.cli.rules import rules
@@ -100,6 +102,39 @@ def list_(desk: Desk, as_json: bool) -> None:
     )
 
 
+@programs.command(epilog="\b\nExample:\n  passbell programs create Linden --template linden")
+@click.argument("name")
+@click.option("--template", type=click.Path(path_type=Path), required=True, help="The template's folder.")
+@click.option(
+    "--kind",
+    type=click.Choice(["membership", "coupon", "ticket", "flight"]),
+    help="What it is, where the template says another.",
+)
+@click.option("--time-zone", metavar="ZONE", help="Of members who name none, such as Europe/Vienna.")
+@json_option
+@with_desk
+def create(
+    desk: Desk, name: str, template: Path, kind: str | None, time_zone: str | None, as_json: bool
+) -> None:
+    """Make a program whose passes passbell issues itself, to Apple and Google Wallet."""
+    from jobs.passes import programs as verbs
+    from jobs.passes.folder import read_folder
+
+    made = verbs.create(
+        desk.database,
+        desk.settings,
+        name,
+        read_folder(template),
+        kind=kind,
+        time_zone=time_zone,
+        actor=desk.actor,
+    )
+    if as_json:
+        print_json(made.as_json())
+        return
+    click.echo(f"{desk.settings.mode}: made {inert(made.name)} ({made.id})")
+
+
 @programs.command(epilog='\b\nExample:\n  passbell programs show "Kaffeehaus Linden"')
 @click.argument("program")
 @json_option
@@ -180,7 +215,11 @@ def _values(top: Sequence[tuple[object, int]]) -> str:
 
 
 def _moment(program: store.Program) -> str:
+    if program.own:
+        return "-"
     return (rfc3339(program.synced_at) or "never")[:19].replace("T", " ")
 
 
 programs.add_command(rules)
+programs.add_command(reconcile)
+programs.add_command(broadcast)

@@ -13,7 +13,7 @@ from console.desk import Desk
 from console.plain import inert
 from console.words import VERDICTS, figures, reason
 from jobs import demo as plot
-from jobs import stage
+from jobs import house, stage
 from store.errors import UsageError
 
 FAULTS = {"unavailable": 0.02, "throttled": 0.005, "retry_after": 1}
@@ -72,6 +72,7 @@ def rehearse(desk: Desk, port: int | None, members: int | None, seed: int | None
 def demo(context: click.Context, headless: bool, as_json: bool) -> None:
     """Show everything at work on 5,000 made-up members. Always a REHEARSAL; nothing is kept.
 
+    Besides PassKit's programs there is one whose 2,000 passes passbell issues itself, on simulated iPhones.
     It has a home of its own that is removed at the end; keys and settings of yours are not looked at.
     """
     if as_json and not headless:
@@ -81,10 +82,13 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
     require_terminal()
     with stage.set_up(members=plot.MEMBERS, rate=plot.WATCHABLE_RATE) as settings:
         desk = Desk(lambda: settings)
-        with stage.worker(settings):
+        database = desk.database
+        with stage.worker(settings), house.opening(settings) as opened:
             with Progress() as bar:
-                stage.sync(desk.database, settings, progress=lambda at: bar.show(at.name, at.done, at.total))
+                stage.sync(database, settings, progress=lambda at: bar.show(at.name, at.done, at.total))
             plot.switch_faults(settings)
+            opened()
+            plot.open_own(database, settings)
             from console.app import run
 
             run(desk)
@@ -130,11 +134,31 @@ def _tell_ending(ending: plot.Ending) -> None:
             "took": f"{ending.seconds:.1f} s from launch to end",
         }
     )
+    _tell_own(ending)
     click.echo("Both sides agree." if ending.ok else "The two sides DO NOT agree.")
+
+
+def _tell_own(ending: plot.Ending) -> None:
+    counts, phones = ending.own["counts"], ending.comparison.phones
+    steps = ending.comparison.funnel.steps["apple"]
+    settled = {state: counts[state] for state in ("accepted", "failed", "skipped")}
+    click.echo("\nPasses of our own:")
+    print_facts(
+        {
+            "ledger": f"{ending.own['state']}: {counts['planned']:,} planned = {figures(settled)}",
+            "funnel": figures({name: step.count for name, step in steps.items()}),
+            "phones": f"{phones['fetched']:,} passes fetched and verified, {phones['alerts']:,} alerts, "
+            f"{phones['alerted_twice']} alerted twice, {phones['ignored']:,} with updates switched off",
+            "took": f"{ending.own_seconds:.1f} s from launch until the phones had shown it",
+        }
+    )
+    for difference in ending.comparison.differences:
+        click.echo(f"  {inert(difference)}")
 
 
 @click.command(
     epilog="\b\nExamples:\n  passbell drill\n  passbell drill --passes 100000 --kills 20 --workers 3\n"
+    "  passbell drill --direct --passes 2000\n"
     "  passbell drill --store postgresql://passbell@db/drill --queue redis://queue:6379/0"
 )
 @click.option("--passes", type=click.IntRange(10, 1_000_000), default=10_000, show_default=True)
@@ -143,6 +167,7 @@ def _tell_ending(ending: plot.Ending) -> None:
 @click.option("--store", "store_url", default="", help="An empty store.  [default: SQLite, thrown away]")
 @click.option("--queue", "queue_url", default="", help="A queue.  [default: SQLite, thrown away]")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same dice again.")
+@click.option("--direct", is_flag=True, help="Passes of our own on simulated iPhones, not PassKit's.")
 @json_option
 @click.pass_context
 def drill(
@@ -153,6 +178,7 @@ def drill(
     store_url: str,
     queue_url: str,
     seed: int,
+    direct: bool,
     as_json: bool,
 ) -> None:
     """Kill workers in mid-blast and show that nothing is lost and nobody is alerted twice.
@@ -165,7 +191,13 @@ def drill(
 
     with Progress() as bar:
         for step in run(
-            passes=passes, kills=kills, workers=workers, seed=seed, store_url=store_url, queue_url=queue_url
+            passes=passes,
+            kills=kills,
+            workers=workers,
+            seed=seed,
+            store_url=store_url,
+            queue_url=queue_url,
+            direct=direct,
         ):
             if isinstance(step, Report):
                 report = step

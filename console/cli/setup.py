@@ -117,9 +117,11 @@ async def _examine(desk: Desk) -> list[Finding]:
 
     # Not the desk's own database: that one is brought up to date at first use, and a doctor only looks.
     database = Database(desk.settings.store_url)
-    client = open_client(desk.settings)
+    own_alone = desk.settings.live and not desk.settings.passkit.api_key
+    client = None if own_alone else open_client(desk.settings)
     try:
         return await examine(database, client, desk.settings)
     finally:
-        await client.close()
+        if client is not None:
+            await client.close()
         database.close()

@@ -242,7 +242,10 @@ class ImportsScreen(ConsoleScreen):
         account, actor = desk.settings.account, desk.actor
 
         def take_back(progress: Progress) -> Undone:
-            return undo(desk.database, import_id, account=account, actor=actor, progress=progress)
+            secret = desk.settings.consent_secret
+            return undo(
+                desk.database, import_id, account=account, actor=actor, secret=secret, progress=progress
+            )
 
         try:
             report = await self.query_one(JobBar).run(take_back, left=LEFT)

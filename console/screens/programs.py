@@ -345,7 +345,7 @@ def _row(row: ProgramRow) -> Row:
         program.kind,
         f"{row.members:,}",
         f"{row.reachable:,}",
-        since(program.synced_at),
+        "-" if program.own else since(program.synced_at),
         Text(word, colour),
     )
     return program.id, cells

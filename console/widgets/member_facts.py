@@ -108,8 +108,10 @@ def has(known: Known) -> Content:
     lines.append(_heading("Passes"))
     for one in known.facts["passes"]:
         wallets = ", ".join(one["wallets"]) or "no wallet known"
+        if one["channel"] == "apple":
+            wallets = f"on {one['devices']} devices"
         lines.append(_fact(one["channel"], f"{one['status']}, {wallets}"))
-        lines.append(_fact("id", one["id"]))
+        lines.append(_fact("id", one.get("serial", one["id"])))
         lines.append(_fact("shows", one["shown_text"] or "no message yet"))
     lines += [Content(""), _heading("Last messages")]
     lines += [_delivery(one) for one in known.facts["deliveries"]] or [Content("None yet.")]

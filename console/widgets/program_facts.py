@@ -34,7 +34,9 @@ def facts(
 ) -> Content:
     """The program's name, its designs, how far its messages get, and the rules they go by."""
     lines = [Content.assemble((inert(program.name, 60), "bold"), (f"  {inert(program.id, 40)}", "$quiet"))]
-    if program.synced_at is None:
+    if program.own:
+        lines.append(Content("Our own: passbell issues its passes. `passbell passes issue` hands them out."))
+    elif program.synced_at is None:
         lines.append(Content("Never synced: press s to read its members."))
     elif program.message_field != field:
         lines.append(

@@ -1,9 +1,11 @@
-"""Attributes, time zones and locales of members out of a file; for boarding records, the members themselves.
+"""Attributes, time zones and locales of members out of a file; of some programs, the members themselves.
 
 What a file says is kept apart and under what the pass itself says (store/imports.py), so a sync never wipes
 an import and an import never hides the pass. Nothing here touches points, tiers, opt-outs or consents: those
-are the provider's and the member's. Which column becomes what: jobs/intake/mapping.py; boarding records:
-jobs/intake/flights.py; the way back: jobs/intake/undo.py.
+are the provider's and the member's. In a program of our own there is no other provider: there a file enrols
+members and says what they have, opt-outs and consents excepted, and their passes change with it. Which
+column becomes what: jobs/intake/mapping.py; boarding records: jobs/intake/flights.py; members of our own:
+jobs/intake/own.py; the way back: jobs/intake/undo.py.
 """
 
 from __future__ import annotations
@@ -16,15 +18,17 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from jobs.intake import flights
+from jobs.intake import flights, own
 from jobs.intake.files import all_rows, stage, texts
 from jobs.intake.mapping import Columns, map_columns
 from jobs.intake.rows import Row, Table, open_table
 from jobs.intake.staging import Reject, Staging, commonest, staging, uncollected, write_rejects
+from jobs.passes import changes
 from store import audit, catalogue, imports, keys, preferences, suppressions
 from store.database import Database, lock
 from store.errors import UsageError
 from store.imports import Change, State
+from store.programs import OWN
 from store.schema import members, passes, programs
 from store.times import now
 
@@ -39,7 +43,7 @@ Progress = Callable[[str, int, int], None]
 class ImportReport:
     """What an import did, or in a dry run would do: rows = created + new + changed + unchanged + rejected.
 
-    created    boarding records that were not known before
+    created    boarding records, or members of a program of our own, that were not known before
     new        members who got attributes they had no value for, and lost none
     changed    members of whose attributes at least one got another value
     unchanged  members who had all of it already
@@ -101,10 +105,16 @@ class ImportReport:
 
 
 class Reading(NamedTuple):
-    """How a file is read: its columns, whether its rows are boarding records, and what was remembered."""
+    """How a file is read.
+
+    flight      its rows are boarding records
+    own         the program is one of our own: unknown ids become members
+    remembered  how columns of earlier files were read
+    """
 
     columns: Columns
     flight: bool
+    own: bool
     remembered: dict[str, str]
 
 
@@ -118,18 +128,19 @@ def read_columns(
 ) -> Reading:
     """What an import of this table would make of its columns. Raises UsageError as `map_columns` does."""
     with database.read() as connection:
-        kind, message_field = _program(connection, program_id)
+        kind, message_field, is_own = _program(connection, program_id)
         remembered = {} if forget_mapping else imports.remembered(connection, program_id)
     columns = map_columns(
         database,
         program_id,
         table,
-        flight=kind == "flight",
+        flight=kind == "flight" and not is_own,
+        own=is_own,
         chosen=chosen,
         remembered=remembered,
         message_field=message_field,
     )
-    return Reading(columns, kind == "flight", remembered)
+    return Reading(columns, kind == "flight" and not is_own, is_own, remembered)
 
 
 def import_members(
@@ -151,12 +162,13 @@ def import_members(
     `chosen` says what columns become (jobs/intake/mapping.py); for the others it is what the program's last
     files were read as, unless `forget_mapping`, or a guess. Values stay text; of JSON, numbers and booleans
     stay what they are. An empty cell says nothing; a JSON null takes an imported attribute away. Unknown ids
-    are rejected, except for the program `flights`, made with its first import: there each row is a boarding
-    record. Raises UsageError for a file that cannot be read or of which no row can be used.
+    are rejected, except in a program of our own, where they become members, and for the program `flights`,
+    made with its first import: there each row is a boarding record. Raises UsageError for a file that cannot
+    be read or of which no row can be used.
     """
     table = open_table(path)
     reading = read_columns(database, program_id, table, chosen=chosen or {}, forget_mapping=forget_mapping)
-    columns, flight, remembered = reading
+    columns, flight = reading.columns, reading.flight
     report = ImportReport(path, program_id, dry_run, columns.targets, [*table.notes, *columns.notes])
     with uncollected(), staging(home) as staged:
         if flight:
@@ -175,12 +187,13 @@ def import_members(
         with database.read() if dry_run else database.write() as connection:
             if not dry_run:
                 lock(connection, f"imports:{program_id}")
-                if flight:
+                if flight or reading.own:
                     suppressions.hold(connection)
+                if flight:
                     flights.ensure_flights_program(connection, account)
-                imports.remember(connection, program_id, remembered | columns.targets)
+                imports.remember(connection, program_id, reading.remembered | columns.targets)
                 report.import_id = imports.begin(connection, program_id, path.name, columns.targets, actor)
-            _apply(connection, report, columns, staged, flight, progress, secret)
+            _apply(connection, report, reading, staged, progress, secret)
             if not report.rows:
                 raise UsageError(f"{path} has a header and no rows")
             if report.rejected == report.rows:
@@ -194,13 +207,13 @@ def import_members(
     return report
 
 
-def _program(connection: sa.Connection, program_id: str) -> tuple[str, str | None]:
-    """The program's kind, and the field that carries its messages."""
-    query = sa.select(programs.c.kind, programs.c.message_field).where(programs.c.id == program_id)
+def _program(connection: sa.Connection, program_id: str) -> tuple[str, str | None, bool]:
+    """The program's kind, the field that carries its messages, and whether it is one of our own."""
+    query = sa.select(programs).where(programs.c.id == program_id)
     if (found := connection.execute(query).one_or_none()) is not None:
-        return found.kind, found.message_field
+        return found.kind, found.message_field, found.issuer == OWN
     if program_id == flights.PROGRAM:
-        return "flight", None
+        return "flight", None, False
     raise UsageError(f"there is no program {program_id}: sync first")
 
 
@@ -213,45 +226,56 @@ def _data(columns: Columns) -> Callable[[Row], str]:
 def _apply(
     connection: sa.Connection,
     report: ImportReport,
-    columns: Columns,
+    reading: Reading,
     staged: Staging,
-    flight: bool,
     progress: Progress,
     secret: keys.Secret,
 ) -> None:
-    targets = columns.names
+    targets = reading.columns.names
     wishes = [target for target in targets if target in imports.COLUMNS]
     kept_wishes = 0
     total = report.rows - report.rejected
     done = 0
+    touched: dict[int, list[str]] = {}
     for chunk in staged.first_of_each():
         progress("comparing" if report.dry_run else "writing", done, total)
         mine = members.c.program_id == report.program_id
         named = members.c.external_id.in_(texts(connection, [row.id for row in chunk]))
-        known = imports.states(connection, sa.and_(mine, named))
+        known = imports.states(connection, sa.and_(mine, named), own=reading.own)
         ids = [member.member_id for member in known.values()] if wishes else []
-        own = preferences.own_columns(connection, ids) if ids else {}
-        changes: list[Change] = []
+        wished = preferences.own_columns(connection, ids) if ids else {}
+        changed: list[Change] = []
         strangers: list[flights.Record] = []
+        enrolled: list[own.Stranger] = []
         # One document a chunk: a call of the parser for each row takes longer than the parsing.
         waiting = json.loads(f"[{','.join(row.data or '' for row in chunk)}]")
         for row, (cells, record) in zip(chunk, waiting, strict=True):
             given = {target: cell for target, cell in zip(targets, cells, strict=True) if cell != ""}
             if (member := known.get(row.id)) is not None:
-                if theirs := own.get(member.member_id, set()).intersection(given):
+                if theirs := wished.get(member.member_id, set()).intersection(given):
                     given = {target: cell for target, cell in given.items() if target not in theirs}
                     kept_wishes += 1
                 if (change := _compare(report, row.id, member, given)) is not None:
-                    changes.append(change)
-            elif flight:
+                    changed.append(change)
+            elif reading.own and (problem := own.problem(row.id)):
+                report.rejects.append(Reject(row.line, row.id, problem))
+            elif reading.own:
+                enrolled.append(own.Stranger(row.id, given))
+                report.count("created", row.id, given)
+            elif reading.flight:
                 strangers.append(flights.Record(row.id, record, given))
                 report.count("created", row.id, given)
             else:
                 report.rejects.append(Reject(row.line, row.id, "no member has this id"))
         if report.import_id is not None:
             made = flights.create(connection, report.program_id, strangers, secret)
-            imports.write(connection, report.import_id, changes, made)
+            made += own.enrol(connection, report.program_id, enrolled, secret)
+            imports.write(connection, report.import_id, changed, made)
+            if reading.own:
+                suppressions.link(connection, secret, [change.state.member_id for change in changed])
+                touched |= {change.state.member_id: changes.names(change.before) for change in changed}
         done += len(chunk)
+    changes.members_changed(connection, report.program_id, touched, at=now())
     if kept_wishes:
         report.notes.append(f"time zone or language stays where members said it themselves: {kept_wishes:,}")
     progress("counting", total, total)

@@ -2,7 +2,8 @@
 
 A target is `external_id`, `time_zone`, `locale`, the name of an attribute, or `-` for a column that is left
 out. An attribute is a text, as it stands in the file, unless the target says otherwise (`visits:number`,
-`vip:boolean`) or the program has it as a number or a boolean already; a leading zero is never eaten.
+`vip:boolean`) or the program has it as a number or a boolean already; a leading zero is never eaten. In a
+program of our own nobody else decides on members, and `name`, `points` and the like are targets, too.
 
 PassKit's exports spell columns with dots (`person.externalId`, `meta.zip`), JSON ones nest them. PassKit says
 the keys of its CSV in https://help.passkit.com, article 5865748. What Pass2U's export calls its columns is
@@ -17,6 +18,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -27,8 +29,10 @@ from jobs.intake.flights import letters
 from jobs.intake.rows import Row, Table
 from store import zones
 from store.database import Database
+from store.enrolments import LARGEST, LONGEST
 from store.errors import UsageError
 from store.fields import BUILT_IN, fields_of
+from store.imports import OWN_COLUMNS
 from store.preferences import language
 
 EXTERNAL_ID = "external_id"
@@ -36,7 +40,7 @@ TIME_ZONE = "time_zone"
 LOCALE = "locale"
 NOTHING = "-"
 PASSENGER = "name"
-"""What a boarding record's passenger column becomes; nobody else's name comes from a file."""
+"""What a boarding record's passenger column becomes."""
 
 LONGEST_NAME = 64
 LIMITS = f"1 to {LONGEST_NAME} printable characters without double quotes"
@@ -49,6 +53,18 @@ LIKELY = {"tz": TIME_ZONE, "iana": TIME_ZONE, "lang": LOCALE, "language": LOCALE
 FREE_DATA = ("meta", "metaData")
 PROVIDERS = ("person", "members", "coupons", "tickets", "eventTickets", "passOverrides", "passMetaData")
 """First parts of PassKit's dotted columns: a pass's free data, and what PassKit itself decides."""
+
+OF_OWN = {
+    **dict.fromkeys(("name", "fullname", "displayname"), "name"),
+    **dict.fromkeys(("email", "mail", "emailaddress"), "email"),
+    **dict.fromkeys(("phone", "phonenumber", "mobile", "mobilenumber"), "phone"),
+    **dict.fromkeys(("tier", "tierid"), "tier_id"),
+    **dict.fromkeys(("points", "pointsbalance"), "points"),
+    **dict.fromkeys(("birthday", "birthdate", "dateofbirth"), "birthday"),
+    "secondarypoints": "secondary_points",
+    "tierpoints": "tier_points",
+}
+"""Names, in letters only, of columns that are a member's own in a program of ours."""
 
 ALSO_BUILT_IN = {"optout", "tierid", "pointsbalance", "expirydate", "imported", "attributes"}
 """Other spellings, in letters only, of what belongs to the provider or to us."""
@@ -83,11 +99,8 @@ class Columns:
     @property
     def kept(self) -> list[str]:
         """The columns whose cells are kept."""
-        return [
-            column
-            for column, target in self.targets.items()
-            if target not in (EXTERNAL_ID, NOTHING, PASSENGER)
-        ]
+        others = (NOTHING, EXTERNAL_ID if self.id_column else PASSENGER)
+        return [column for column, target in self.targets.items() if target not in others]
 
     def reader(self) -> Callable[[Row], list[Any]]:
         """Gives a row's cells of the kept columns; raises ValueError in words for one that cannot be used."""
@@ -119,21 +132,23 @@ def map_columns(
     table: Table,
     *,
     flight: bool,
+    own: bool = False,
     chosen: Mapping[str, str],
     remembered: Mapping[str, str],
     message_field: str | None = None,
 ) -> Columns:
     """Decide what each column becomes: as `chosen`, else as `remembered`, else by its name and values.
 
-    Raises UsageError for a choice that cannot be, and for a file in which no column holds ids.
+    `own`: the program is one of our own. Raises UsageError for a choice that cannot be, and for a file in
+    which no column holds ids.
     """
     columns = table.columns
-    chosen = _checked(table, chosen, flight)
+    chosen = _checked(table, chosen, flight, own)
     known = {column: target for column, target in remembered.items() if column in columns}
     with database.read() as connection:
         fields = fields_of(connection, program_id)
     attributes = {field.column: field.type for field in fields.values() if field.source == "attribute"}
-    guess = _Guess(table, message_field, attributes)
+    guess = _Guess(table, message_field, attributes, OF_OWN if own else {})
     id_column = ""
     if not flight:
         said = [column for column, target in (known | chosen).items() if target == EXTERNAL_ID]
@@ -148,7 +163,8 @@ def map_columns(
                 continue
             target = layer[column]
             name = split(target)[0]
-            if target not in (NOTHING, PASSENGER) and taken.setdefault(name, column) != column:
+            several = target == NOTHING or (flight and target == PASSENGER)
+            if not several and taken.setdefault(name, column) != column:
                 guess.leave_out(column, f"{shown(taken[name])} already is the {shown(name)}")
                 target = NOTHING
             targets[column] = target
@@ -161,9 +177,16 @@ def map_columns(
 class _Guess:
     """What columns become by their names and values, and why some are left out."""
 
-    def __init__(self, table: Table, message_field: str | None, attributes: Mapping[str, str]) -> None:
-        """`attributes` are those that the program has, with their kinds."""
+    def __init__(
+        self,
+        table: Table,
+        message_field: str | None,
+        attributes: Mapping[str, str],
+        own: Mapping[str, str],
+    ) -> None:
+        """`attributes` are those that the program has, with their kinds; `own` what else a file may fill."""
         self._table = table
+        self._own = own
         self._attributes = attributes
         self._message_field = message_field
         spelled = {letters(column) for column in table.columns}
@@ -186,6 +209,8 @@ class _Guess:
         if flight and spelled in flights.PASSENGER:
             return PASSENGER
         root, _, rest = name.partition(".")
+        if (target := self._own.get(letters(rest) if root in PROVIDERS else spelled)) is not None:
+            return target
         if root in FREE_DATA and rest:
             if f"meta.{rest}" == self._message_field:
                 return self.leave_out(column, "it holds the message")
@@ -232,7 +257,7 @@ class _Guess:
         return bool(values) and all(take(value) is not None for value in values)
 
 
-def _checked(table: Table, chosen: Mapping[str, str], flight: bool) -> dict[str, str]:
+def _checked(table: Table, chosen: Mapping[str, str], flight: bool, own: bool) -> dict[str, str]:
     """The operator's choices, each for a column as the file spells it."""
     found: dict[str, str] = {}
     for given, target in chosen.items():
@@ -242,8 +267,10 @@ def _checked(table: Table, chosen: Mapping[str, str], flight: bool) -> dict[str,
         )
         if flight and (target == EXTERNAL_ID or letters(column) in flights.PASSENGER):
             raise UsageError(f"{shown(column)}: boarding records are known by their key fields and passenger")
+        if own:
+            target = OF_OWN.get(letters(target), target)
         name = split(target)[0]
-        if target not in (EXTERNAL_ID, TIME_ZONE, LOCALE, NOTHING):
+        if target not in (EXTERNAL_ID, TIME_ZONE, LOCALE, NOTHING) and not (own and target in OWN_COLUMNS):
             if letters(name) in OURS:
                 raise UsageError(
                     f"{shown(column)} cannot become {shown(name)}: the provider decides on that; "
@@ -331,14 +358,52 @@ def boolean(value: Any) -> bool | None:
     return _TRUTH.get(str(value).casefold())
 
 
+def whole_number(value: Any) -> int | None:
+    """A number without a fraction that every database keeps; None where it is none."""
+    found = number(value)
+    return int(found) if found is not None and found == int(found) and abs(found) <= LARGEST else None
+
+
+def day(value: Any) -> str | None:
+    """A day of the calendar, as 1990-01-31; None where it is none."""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        return None
+
+
+def at_most(length: int) -> Take:
+    """Takes a text of so many characters."""
+
+    def take(value: Any) -> str | None:
+        return text if len(text := str(value)) <= length else None
+
+    return take
+
+
 KINDS = ("number", "boolean")
 """Kinds of attribute beside text."""
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 OURS = {letters(name) for name in BUILT_IN} | ALSO_BUILT_IN
 ALL_SHOWN = ("the provider decides on them",)
-TAKE: dict[str, Take] = {TIME_ZONE: time_zone, LOCALE: locale, "number": number, "boolean": boolean}
+OF_TEXT = ("name", "email", "phone", "tier_id")
+TAKE: dict[str, Take] = {
+    TIME_ZONE: time_zone,
+    LOCALE: locale,
+    "number": number,
+    "boolean": boolean,
+    "points": number,
+    "secondary_points": number,
+    "tier_points": whole_number,
+    "birthday": day,
+    **{name: at_most(LONGEST[name]) for name in OF_TEXT},
+}
 WORDS = {
+    **dict.fromkeys(("points", "secondary_points"), "number, such as 5 or 2.50"),
+    "tier_points": "whole number",
+    "birthday": "day, such as 1990-01-31",
+    **{name: f"text of at most {LONGEST[name]} characters" for name in OF_TEXT},
     TIME_ZONE: "time zone that is known, such as Europe/Vienna",
     LOCALE: "language, such as de or de-AT",
     "number": "number, such as 5 or 2.50",

@@ -326,6 +326,11 @@ def _keep_programs(database: Database, found: Iterable[Program]) -> None:
 def _choose(database: Database, settings: Settings, wanted: str, found: Sequence[Program]) -> Program:
     with database.read() as connection:
         program = programs.get(connection, wanted, settings.account)
+    if program.own:
+        raise UsageError(
+            f"{program.name} is our own program, so there is nothing to sync: members come by "
+            "`passbell members import`"
+        )
     if program.kind == "flight":
         raise UsageError(NO_FLIGHTS)
     for one in found:

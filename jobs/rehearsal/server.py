@@ -77,10 +77,14 @@ class Listener(socket.socket):
 
 
 class LoopbackConfig(Config):
-    """Hypercorn's settings for one listener that is already open."""
+    """Hypercorn's settings for one listener that is already open.
 
-    def __init__(self, listener: Listener) -> None:
+    `certificate` is the path of a PEM file with certificate and key; without it, plain HTTP.
+    """
+
+    def __init__(self, listener: Listener, certificate: Path | None = None) -> None:
         self.listener = listener
+        self.certfile = self.keyfile = None if certificate is None else str(certificate)
         self.accesslog = None
         self.loglevel = "ERROR"
         self.include_date_header = False
@@ -90,7 +94,8 @@ class LoopbackConfig(Config):
         self.graceful_timeout = 0.5
 
     def create_sockets(self) -> Sockets:
-        return Sockets([], [self.listener], [])
+        listeners: list[socket.socket] = [self.listener]
+        return Sockets(listeners, [], []) if self.ssl_enabled else Sockets([], listeners, [])
 
 
 class Idleness:
@@ -101,8 +106,12 @@ class Idleness:
         self.last = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.last = time.monotonic()
+        self.touch()
         await self.app(scope, receive, send)
+
+    def touch(self) -> None:
+        """Something else came than a request."""
+        self.last = time.monotonic()
 
     async def wait(self, stop: asyncio.Event, seconds: float | None) -> None:
         """Returns when `stop` is set, or when no request came for `seconds`."""

@@ -1,23 +1,32 @@
-"""The stand-in as a neighbour: found where it runs, started where it does not."""
+"""The stand-ins as neighbours: found where they run, started where they do not.
+
+`address` is that of the stand-in PassKit; `wallets` are the stand-ins of passes of our own.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from jobs.rehearsal import authority
 from store.errors import PassbellError, UsageError
 from store.settings import Settings
 
 IDLE_EXIT = 900.0
 """Seconds without a request after which a stand-in that was started by itself ends."""
+
+PASSKIT, WALLETS = "rehearsal", "rehearsal-wallets"
+"""The names of the notes in the home that say where a stand-in is."""
 
 
 def address(settings: Settings) -> str:
@@ -30,43 +39,123 @@ def address(settings: Settings) -> str:
         return _loopback_only(settings.passkit.base_url)
     with _alone(settings.home):
         found = running(settings)
-        return found or _start(settings)
+        if found is None:
+            _note(settings.home, PASSKIT).unlink(missing_ok=True)
+            rehearsal = settings.rehearsal
+            _start(
+                settings,
+                *("jobs.rehearsal", "--home", str(settings.home)),
+                *("--port", str(rehearsal.port), "--members", str(rehearsal.members)),
+                *("--seed", str(rehearsal.seed), "--idle-exit", str(IDLE_EXIT)),
+            )
+            found = running(settings)
+        if found is None:
+            raise PassbellError(f"the stand-in PassKit could not be started: {_log(settings)} says why")
+        return found
 
 
 def running(settings: Settings) -> str | None:
     """The URL of the stand-in that this home knows of, if it answers."""
     try:
-        url = str(json.loads(_note(settings.home).read_text())["url"])
+        url = str(json.loads(_note(settings.home, PASSKIT).read_text())["url"])
         httpx.get(f"{url}/_rehearsal/stats", timeout=5, trust_env=False).raise_for_status()
     except (OSError, ValueError, KeyError, httpx.HTTPError):
         return None
     return url
 
 
+@dataclass(frozen=True, slots=True)
+class Wallets:
+    """Where the stand-ins for APNs and Google are, and the doors that neither has.
+
+    root_pem  the certificate of the authority that signed theirs, to trust instead of the system's
+    """
+
+    apns_url: str
+    google_url: str
+    control_url: str
+    root_pem: bytes
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client of theirs verifies with."""
+        return ssl.create_default_context(cadata=self.root_pem.decode())
+
+
+def wallets(settings: Settings, *, idle_exit: float = IDLE_EXIT) -> Wallets:
+    """This home's stand-ins for APNs and Google, and its phones; started in the background if none answers.
+
+    What they know (phones, registrations, what was shown, Google's objects) lives as long as their process.
+    Raises PassbellError where none can be started.
+    """
+    with _alone(settings.home):
+        found = running_wallets(settings)
+        if found is None:
+            _note(settings.home, WALLETS).unlink(missing_ok=True)
+            rehearsal = settings.rehearsal
+            _start(
+                settings,
+                *("jobs.rehearsal.wallets", "--home", str(settings.home)),
+                *("--port", str(rehearsal.wallets_port), "--seed", str(rehearsal.seed)),
+                *("--idle-exit", str(idle_exit)),
+            )
+            found = running_wallets(settings)
+        if found is None:
+            raise PassbellError(
+                f"the stand-ins for APNs and Google could not be started: {_log(settings)} says why"
+            )
+        return found
+
+
+def running_wallets(settings: Settings) -> Wallets | None:
+    """The stand-ins for APNs and Google that this home knows of, if they answer."""
+    try:
+        note = json.loads(_note(settings.home, WALLETS).read_text())
+        root = authority.ensure(settings.home).root_pem
+        found = Wallets(str(note["apns"]), str(note["google"]), str(note["control"]), root)
+        httpx.get(
+            f"{found.control_url}/stats", timeout=5, trust_env=False, verify=found.trust
+        ).raise_for_status()
+    except (OSError, ValueError, KeyError, httpx.HTTPError):
+        return None
+    return found
+
+
 def write_note(home: Path, url: str) -> None:
-    """Let other commands of this home find the stand-in."""
-    _note(home).write_text(json.dumps({"url": url, "pid": os.getpid()}))
+    """Let other commands of this home find the stand-in PassKit."""
+    leave_note(home, PASSKIT, url=url)
 
 
-def remove_note(home: Path) -> None:
+def leave_note(home: Path, name: str, **addresses: str) -> None:
+    """Let other commands of this home find a stand-in that runs in this process."""
+    draft = _note(home, name).with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps({**addresses, "pid": os.getpid()}))
+    draft.replace(_note(home, name))
+
+
+def remove_note(home: Path, name: str = PASSKIT) -> None:
     """The stand-in ends: take away its note, if it is its own."""
     try:
-        if json.loads(_note(home).read_text())["pid"] == os.getpid():
-            _note(home).unlink()
+        if json.loads(_note(home, name).read_text())["pid"] == os.getpid():
+            _note(home, name).unlink()
     except (OSError, ValueError, KeyError):
         return
 
 
-def stop(settings: Settings) -> None:
+def stop(settings: Settings, name: str = PASSKIT) -> None:
     """End the stand-in that this home knows of."""
     try:
-        os.kill(int(json.loads(_note(settings.home).read_text())["pid"]), 15)
+        os.kill(int(json.loads(_note(settings.home, name).read_text())["pid"]), 15)
     except (OSError, ValueError, KeyError):
         return
 
 
-def _note(home: Path) -> Path:
-    return home / "rehearsal.json"
+def _note(home: Path, name: str) -> Path:
+    return home / f"{name}.json"
+
+
+def _log(settings: Settings) -> Path:
+    return settings.home / "rehearsal.log"
 
 
 def _loopback_only(url: str) -> str:
@@ -85,23 +174,13 @@ def _alone(home: Path) -> Iterator[None]:
         yield
 
 
-def _start(settings: Settings) -> str:
-    _note(settings.home).unlink(missing_ok=True)
-    rehearsal, log = settings.rehearsal, settings.home / "rehearsal.log"
-    with open(log, "ab") as file:
-        ended = subprocess.run(
-            [
-                sys.executable,
-                *("-m", "jobs.rehearsal", "--home", str(settings.home)),
-                *("--port", str(rehearsal.port), "--members", str(rehearsal.members)),
-                *("--seed", str(rehearsal.seed), "--idle-exit", str(IDLE_EXIT)),
-            ],
+def _start(settings: Settings, module: str, *flags: str) -> None:
+    """Run a stand-in that goes into the background once it listens, or ends and has said why in the log."""
+    with open(_log(settings), "ab") as file:
+        subprocess.run(
+            [sys.executable, "-m", module, *flags],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             check=False,
         )
-    found = running(settings) if ended.returncode == 0 else None
-    if found is None:
-        raise PassbellError(f"the stand-in PassKit could not be started: {log} says why")
-    return found

@@ -370,16 +370,21 @@ def test_the_demo_compares_both_sides_and_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("PASSBELL_PASSKIT__API_KEY", "never-to-be-used")
-    few = "from jobs import demo; demo.MEMBERS = 800; "  # each of its 5,000 takes both processors a while
+    # Each of its 5,000 members and 2,000 phones takes both processors a while.
+    few = "from jobs import demo; demo.MEMBERS = 800; demo.PHONES = 60; "
     command = (sys.executable, "-c", few + COMMAND[-1], "demo", "--headless", "--json")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert set(told) == {"mode", "programs", "members", "blast", "stand_in", "seconds", "ok"}
+    assert set(told) == {"mode", "programs", "members", "blast", "stand_in", "seconds", "own", "ok"}
     assert (told["mode"], told["programs"], told["ok"]) == ("REHEARSAL", 3, True)
     counts = told["blast"]["counts"]
     assert counts["planned"] == counts["accepted"] + counts["failed"] + counts["skipped"]
     assert told["stand_in"]["changed_passes"] == counts["accepted"]
+    own = told["own"]
+    assert own["blast"]["counts"]["accepted"] == own["funnel"]["apple"]["accepted"]["count"] == 60
+    assert own["funnel"]["apple"]["fetched"]["count"] == own["phones"]["alerted"] > 50
+    assert own["differences"] == []
     assert list(tmp_path.glob("passbell-demo-*")) == []
 
 

@@ -36,8 +36,11 @@ def test_a_command_teaches(empty: Passbell, words: tuple[str, ...]) -> None:
 
 def test_the_commands_are_these() -> None:
     below = {
-        "programs": "list show fields rules",
+        "programs": "list show create fields rules reconcile broadcast",
+        "templates": "new check add list show",
+        "credentials": "add list remove",
         "members": "list show import imports undo",
+        "passes": "issue show link list void events",
         "audiences": "save combine presets list show explain delete",
         "blasts": "plan replan launch list show watch deliveries pause resume cancel retry rate urgent",
         "consents": "show give withdraw import token redeem",
@@ -49,7 +52,7 @@ def test_the_commands_are_these() -> None:
         (group, name) for group, names in below.items() for name in names.split()
     }
     expected |= {
-        (name,) for name in ["init", "doctor", "backup", "demo", "drill", "rehearse", "worker", "sync", "why"]
+        (name,) for name in ["init", "doctor", "backup", "demo", "drill", "rehearse", "worker", "serve", "sync", "why"]
     }
     assert set(every_command()) == expected
 

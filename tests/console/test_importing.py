@@ -301,7 +301,7 @@ async def test_boarding_records_need_no_program(bare_desk: Desk, console: MakeCo
         app.screen.query_one("#program", Select).value = "flights"
         app.screen.query_one("#path", Input).focus()
         await press(pilot, "enter")
-        assert columns(pilot)["name"] == "the passenger's name: guessed"
+        assert columns(pilot)["name"] == "the name: guessed"
         assert "1 rows: 1 created" in said(pilot, "#outcome")
         await press(pilot, "i")
         assert "1 boarding records are made." in text_of(pilot)

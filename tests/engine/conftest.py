@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +24,7 @@ from store.database import Database
 from store.ledger import Blast, Tally
 from store.schema import metadata
 from store.settings import HOME_VARIABLE, Settings, as_environment, load
+from tests.bed.nursery import Child, Nursery
 
 Rows = dict[sa.Table, list[dict[str, Any]]]
 Synced = dict[tuple[str, int, int], Rows]
@@ -38,7 +37,7 @@ TEXT = "Zwei für eins, heute bis 18 Uhr 🎉"
 class House:
     """One installation with a stand-in of its own."""
 
-    def __init__(self, home: Path, store_url: str, synced: Synced, **flags: str) -> None:
+    def __init__(self, home: Path, store_url: str, synced: Synced, nursery: Nursery, **flags: str) -> None:
         wanted = {
             "store.url": store_url,
             "rehearsal.members": "120",
@@ -52,10 +51,12 @@ class House:
         }
         wanted |= {name.replace("__", "."): value for name, value in flags.items()}
         self.settings: Settings = load(home, wanted)
+        self.nursery = nursery
+        self.open()
         self.url = standing.address(self.settings)
         self.database = Database(store_url)
         migrations.migrate(self.database)
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Child] = []
         world = (self.database.dialect, self.settings.rehearsal.members, self.settings.rehearsal.seed)
         if world in synced:
             self._fill(synced[world])
@@ -71,6 +72,18 @@ class House:
         self.programs = {row.program.kind: row.program.id for row in found}
         self.program = self.programs["membership"]
         self.control("POST", "reset-stats")
+
+    def open(self, *more: str) -> None:
+        """Start the stand-in, which leaves its note in the home."""
+        rehearsal, log = self.settings.rehearsal, self.settings.home / "rehearsal.log"
+        child = self.nursery.start(
+            "jobs.rehearsal.__main__:main",
+            *(f"--home={self.settings.home}", f"--port={rehearsal.port}", f"--members={rehearsal.members}"),
+            *(f"--seed={rehearsal.seed}", "--idle-exit=900", *more),
+            surroundings=os.environ,
+            log=log,
+        )
+        assert child.wait(PATIENCE) == 0, log.read_text()[-3000:]
 
     def _fill(self, rows: Rows) -> None:
         """The store as another house's first sync of the same world has left it."""
@@ -125,15 +138,13 @@ class House:
     def say(self, verb: Callable[..., Any], blast_id: int, **more: Any) -> Any:
         return verb(self.database, self.settings, blast_id, actor="test", **more)
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        with open(self.settings.home / "worker.log", "ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "jobs.worker_child"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=os.environ | as_environment(self.settings) | {HOME_VARIABLE: str(self.settings.home)},
-            )
+    def surroundings(self) -> dict[str, str]:
+        """The environment in which a process finds this house."""
+        return os.environ | as_environment(self.settings) | {HOME_VARIABLE: str(self.settings.home)}
+
+    def start_worker(self) -> Child:
+        log = self.settings.home / "worker.log"
+        child = self.nursery.start("jobs.worker_child:main", surroundings=self.surroundings(), log=log)
         self.workers.append(child)
         return child
 
@@ -175,8 +186,6 @@ class House:
                 worker.send_signal(signal.SIGTERM)
         for worker in self.workers:
             worker.wait(PATIENCE)
-            assert worker.stdin is not None
-            worker.stdin.close()
         standing.stop(self.settings)
         self.database.close()
 
@@ -188,12 +197,14 @@ def synced() -> Synced:
 
 
 @pytest.fixture
-def build(current_url: str, synced: Synced, tmp_path: Path) -> Iterator[Callable[..., House]]:
+def build(
+    current_url: str, synced: Synced, nursery: Nursery, tmp_path: Path
+) -> Iterator[Callable[..., House]]:
     """Builds the house with the settings that a test wants, on each database."""
     built: list[House] = []
 
     def build_one(**flags: str) -> House:
-        built.append(House(tmp_path, current_url, synced, **flags))
+        built.append(House(tmp_path, current_url, synced, nursery, **flags))
         return built[-1]
 
     yield build_one

@@ -23,9 +23,8 @@ from jobs.tasks import ring_from
 from store import audit, ledger
 from store.schema import audit as audit_table
 from store.schema import deliveries, workers
-from store.settings import HOME_VARIABLE, as_environment
+from tests.bed.nursery import Nursery
 from tests.engine.conftest import PATIENCE, TEXT, House
-from tests.engine.killed_at import Nursery
 
 pytestmark = pytest.mark.slow
 Build = Callable[..., House]
@@ -44,26 +43,19 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """A process that leads its session takes the first terminal it opens for its own."""
 
 
-def surroundings(house: House) -> dict[str, str]:
-    """The environment in which a process finds this house."""
-    return os.environ | as_environment(house.settings) | {HOME_VARIABLE: str(house.settings.home)}
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def kill_at(nursery: Nursery) -> KillAt:
     """Runs a command, or a worker, to a step, and sees it killed there."""
 
     def kill(house: House, when: str, where: str, *what: str) -> None:
         log = house.settings.home / "worker.log"
-        ended = nursery.run(when, where, what, surroundings=surroundings(house), log=log)
-        assert ended == -signal.SIGKILL, f"it did not come to {when} {where}:\n{log.read_text()[-3000:]}"
+        words = (when, where, *what)
+        child = nursery.start(
+            "tests.engine.killed_at:main", *words, surroundings=house.surroundings(), log=log
+        )
+        assert child.wait(PATIENCE) == -signal.SIGKILL, (
+            f"it did not come to {when} {where}:\n{log.read_text()[-3000:]}"
+        )
 
     return kill
 
@@ -103,7 +95,7 @@ class Terminal:
             stdout=self.slave,
             stderr=self.slave,
             start_new_session=True,
-            env=surroundings(house) | {"TERM": "xterm-256color"},
+            env=house.surroundings() | {"TERM": "xterm-256color"},
         )
         self.children.append(child)
         return child
@@ -277,7 +269,7 @@ def test_the_blast_outlives_its_console_and_whoever_watches_it(
     house.start_worker()
     watch = [sys.executable, *PASSBELL, "blasts", "watch", str(blast_id), "--json"]
     watching = subprocess.Popen(
-        watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings(house)
+        watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=house.surroundings()
     )
     assert watching.stdout is not None
     assert '"running"' in watching.stdout.readline()

@@ -9,8 +9,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -23,6 +21,7 @@ from jobs import blasts
 from store import ledger
 from store.ledger import Tally
 from store.schema import attempts, deliveries, passes, tiers
+from tests.bed.nursery import Nursery
 from tests.cli.conftest import run
 from tests.engine.conftest import House, Synced
 
@@ -35,30 +34,21 @@ OPEN = ("running", "paused", "held")
 class Provider(House):
     """A house whose stand-in can be killed, and comes back on its port with the world as it was."""
 
-    def __init__(self, factory: pytest.TempPathFactory, synced: Synced) -> None:
+    def __init__(self, factory: pytest.TempPathFactory, synced: Synced, nursery: Nursery) -> None:
         self.home = factory.mktemp("provider")
         with socket.create_server(("127.0.0.1", 0)) as door:
             self.port = door.getsockname()[1]
-        self.open()
         super().__init__(
             self.home,
             f"sqlite:///{self.home / 'passbell.db'}",
             synced,
+            nursery,
             rehearsal__port=str(self.port),
             passkit__timeout_seconds="0.5",
         )
 
-    def open(self) -> None:
-        options = {
-            "--home": self.home,
-            "--port": self.port,
-            "--members": 120,
-            "--seed": 1,
-            "--idle-exit": 900,
-            "--journal": self.home / "journal",
-        }
-        spelled = [str(part) for option in options.items() for part in option]
-        subprocess.run([sys.executable, "-m", "jobs.rehearsal", *spelled], check=True)
+    def open(self, *more: str) -> None:
+        super().open(f"--journal={self.home / 'journal'}", *more)
 
     def signal(self, number: signal.Signals) -> None:
         note = json.loads((self.home / "rehearsal.json").read_text())
@@ -113,8 +103,10 @@ class Provider(House):
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory, synced: Synced) -> Iterator[Provider]:
-    made = Provider(tmp_path_factory, synced)
+def provider(
+    tmp_path_factory: pytest.TempPathFactory, synced: Synced, nursery: Nursery
+) -> Iterator[Provider]:
+    made = Provider(tmp_path_factory, synced, nursery)
     try:
         yield made
     finally:

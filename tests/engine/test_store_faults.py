@@ -23,7 +23,6 @@ from jobs.tasks import ring_from
 from store import audit, ledger
 from store.database import Database
 from store.migrations import HEAD, revision
-from store.settings import HOME_VARIABLE, as_environment
 from tests.bed.servers import Server
 from tests.cli.conftest import run
 from tests.engine.conftest import House
@@ -51,7 +50,7 @@ def child(house: House, code: str, *arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | as_environment(house.settings) | {HOME_VARIABLE: str(house.settings.home)},
+        env=house.surroundings(),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobs import blasts
+from jobs import blasts, worker_child
 from jobs.intake import imports
 from jobs.rehearsal.world import World
 from store.schema import batches
@@ -82,14 +82,18 @@ def test_sigterm_settles_what_is_in_flight_and_gives_back_the_rest(build: Build)
 
 @one_store
 def test_a_worker_whose_console_is_gone_ends_in_order(build: Build) -> None:
+    """The console's own child, from the start of its interpreter on."""
     house = build()
     house.faults(latency_ms=30)
     blast_id = house.launch()
-    worker = house.start_worker()
-    house.wait_for_accepted(blast_id, 5)
-    assert worker.stdin is not None
-    worker.stdin.close()
-    assert worker.wait(10) == 0
+    with worker_child.start(house.settings) as worker:
+        try:
+            house.wait_for_accepted(blast_id, 5)
+            assert worker.stdin is not None
+            worker.stdin.close()
+            assert worker.wait(10) == 0
+        finally:
+            worker.kill()  # one that does not end would be waited for without end
     assert house.tally(blast_id).states["sending"] == 0
 
 

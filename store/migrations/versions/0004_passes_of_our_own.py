@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("tag", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", Moment(), nullable=False),
         sa.Column("message_tag", sa.BigInteger(), nullable=True),
+        sa.Column("placed_at", Moment(), nullable=True),
         sa.Column("at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(
             ["pass_id"], ["passes.id"], name=op.f("fk_issued_pass_id_passes"), ondelete="CASCADE"
@@ -130,6 +131,7 @@ def upgrade() -> None:
         sa.Column("device_id", BigId, nullable=False),
         sa.Column("pass_id", BigId, nullable=False),
         sa.Column("at", Moment(), nullable=False),
+        sa.Column("tag", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["device_id"], ["devices.id"], name=op.f("fk_registrations_device_id_devices"), ondelete="CASCADE"
         ),
