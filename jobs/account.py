@@ -21,8 +21,8 @@ from store.errors import UsageError
 from store.settings import Settings
 
 if TYPE_CHECKING:
+    from jobs.channels import google_api
     from jobs.channels.apns import Bearer, Line, Pusher
-    from jobs.channels.google_api import Google
 
 Run = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
 """Runs a database call off the event loop."""
@@ -126,38 +126,33 @@ def apns_line(settings: Settings, database: Database, pass_type: str) -> Line:
     )
 
 
-def google_client(settings: Settings, database: Database, pace: Pace | None = None) -> Google:
-    """A client of the Wallet API of its own, kept open until its `close`; unpaced without a pace.
-
-    Raises PassbellError where nothing is set up.
-    """
-    from jobs.channels.google_api import Account, Google
+def google_line(settings: Settings, database: Database) -> google_api.Account:
+    """How to reach Google: the issuer of the settings, or the stand-in's. Raises PassbellError."""
+    from jobs.channels.google_api import Account
     from jobs.passes.credentials import google_account
     from jobs.rehearsal import authority
 
     google = settings.google
     base_url, issuer, token_url, ca = google.base_url, google.issuer, "", google.ca
-    info = google_account(settings, database)
     if not settings.live:
-        base_url = standing.wallets(settings).google_url
-        token_url, issuer = f"{base_url}/token", authority.GOOGLE_ISSUER
-        ca = str(authority.ensure(settings.home).root_path)
-    account = Account(
+        base_url, issuer = standing.wallets(settings).google_url, authority.GOOGLE_ISSUER
+        token_url, ca = f"{base_url}/token", str(authority.ensure(settings.home).root_path)
+    return Account(
         base_url=base_url,
         issuer=issuer,
-        info=info,
+        info=google_account(settings, database),
         token_url=token_url,
         ca=ca,
         timeout=google.timeout_seconds,
         concurrency=google.concurrency,
     )
-    return Google(account, pace=pace) if pace else Google(account)
 
 
 def _google_channel(settings: Settings, database: Database, pace: Pace, run: Run) -> Channel:
     from jobs.channels.google import GoogleChannel
+    from jobs.channels.google_api import Google
 
-    client = google_client(settings, database, pace)
+    client = Google(google_line(settings, database), pace=pace)
     return GoogleChannel(client, database, run, over_budget=settings.gate.google_over_budget)
 
 

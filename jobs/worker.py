@@ -24,7 +24,7 @@ from jobs.engine.pump import Pump, put_on_hold
 from jobs.engine.tick import Ticker
 from jobs.queue import check_queue, open_queue, without_password
 from jobs.tasks import bell
-from store import ledger, migrations, workers
+from store import ledger, migrations, programs, workers
 from store.database import Database
 from store.errors import PassbellError
 from store.settings import Settings
@@ -169,15 +169,7 @@ class Worker:
 
     def _push(self) -> None:
         """Tell phones, beside everything else, of passes that have changed; one such round at a time."""
-
-        async def push() -> None:
-            from jobs.channels.apple import AppleChannel
-
-            account = await self._accounts.of("apple")
-            assert isinstance(account.channel, AppleChannel)
-            await pushes.tell(account, account.channel)
-
-        self._on_loop(self._run_beside(PUSHING, push, alone=True))
+        self._on_loop(self._run_beside(PUSHING, lambda: pushes.tell(self._accounts), alone=True))
 
     async def _run_beside(
         self, what: str, work: Callable[[], Awaitable[None]], *, alone: bool = False
@@ -205,7 +197,8 @@ class Worker:
 
     async def _make_accounts(self) -> Accounts:
         accounts = Accounts(self.database, self.settings, self.id, self._in_store_thread)
-        if self.settings.passkit.api_key or not self.settings.live:
+        issuers = await accounts.store(lambda c: programs.issuers(c, self.settings.account))
+        if self.settings.passkit.api_key or not (self.settings.live or issuers == {programs.OWN}):
             await accounts.of("passkit")  # what is wrong with it is said at the start
         return accounts
 

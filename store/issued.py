@@ -148,14 +148,19 @@ def modified(connection: sa.Connection, at: datetime) -> sa.ColumnElement[dateti
 
 
 def tell(connection: sa.Connection, pass_ids: Iterable[int], *, at: datetime) -> None:
-    """Let a worker push to the phones of these Apple passes: they changed, and no blast does it."""
+    """Let a worker tell the phones of these passes, and Google, that they changed: no blast does it.
+
+    An Apple pass that is on no phone is left out.
+    """
     ids = list(pass_ids)
     if not ids:
         return
-    apple = sa.select(passes.c.id, sa.literal(at, Moment()), sa.literal(at, Moment()), sa.literal(0)).where(
-        among(connection, passes.c.id, ids), passes.c.channel == "apple", passes.c.status == "installed"
+    on_a_phone = sa.and_(passes.c.channel == "apple", passes.c.status == "installed")
+    columns = (passes.c.id, sa.literal(at, Moment()), sa.literal(at, Moment()), sa.literal(0))
+    who = sa.select(*columns).where(
+        among(connection, passes.c.id, ids), sa.or_(on_a_phone, passes.c.channel == "google")
     )
-    statement = upsert(connection, pushes_due).from_select(["pass_id", "since", "due_at", "attempts"], apple)
+    statement = upsert(connection, pushes_due).from_select(["pass_id", "since", "due_at", "attempts"], who)
     anew = {"due_at": at, "attempts": 0, "detail": None}
     connection.execute(statement.on_conflict_do_update(index_elements=["pass_id"], set_=anew))
 

@@ -177,6 +177,13 @@ def names(connection: sa.Connection, account: str) -> dict[str, str]:
     return {program.id: program.name for program in _all(connection, account)}
 
 
+def issuers(connection: sa.Connection, account: str) -> set[str]:
+    """Who makes the passes of the account's programs: passkit, passbell, or both; empty without programs."""
+    return set(
+        connection.scalars(sa.select(programs.c.issuer).where(programs.c.account == account).distinct())
+    )
+
+
 def list_tiers(connection: sa.Connection, program_id: str) -> list[Tier]:
     """The program's tiers, by name."""
     query = sa.select(tiers).where(tiers.c.program_id == program_id).order_by(tiers.c.name, tiers.c.id)

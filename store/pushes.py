@@ -1,4 +1,4 @@
-"""Own passes that changed without a blast: whose phones have yet to be told, and how the telling went."""
+"""Own passes that changed without a blast: phones or Google have yet to be told; how the telling went."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import among
-from store.schema import passes, programs, pushes_due
+from store.schema import issued, passes, programs, pushes_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Due:
     """A pass that a worker has taken up to tell of; `due_at` is the end of its lease."""
 
     pass_id: int
+    channel: str
+    program_id: str
     attempts: int
     due_at: datetime
 
@@ -38,7 +40,7 @@ def take(connection: sa.Connection, account: str, *, at: datetime, lease: timede
         .where(among(connection, pushes_due.c.pass_id, [row.pass_id for row in rows]))
         .values(due_at=at + lease, attempts=pushes_due.c.attempts + 1)
     )
-    return [Due(row.pass_id, row.attempts + 1, at + lease) for row in rows]
+    return [Due(row.pass_id, row.channel, row.program_id, row.attempts + 1, at + lease) for row in rows]
 
 
 def told(connection: sa.Connection, due: Sequence[Due]) -> None:
@@ -52,9 +54,17 @@ def failed(connection: sa.Connection, due: Due, *, detail: str, due_at: datetime
     connection.execute(_same(pushes_due.update(), due).values(detail=detail[:200], due_at=due_at))
 
 
+def unplaced(connection: sa.Connection, pass_ids: Sequence[int]) -> frozenset[int]:
+    """Of these passes for Google, those that it has not taken as they are."""
+    query = sa.select(issued.c.pass_id).where(
+        among(connection, issued.c.pass_id, pass_ids), issued.c.placed_at.is_(None)
+    )
+    return frozenset(connection.scalars(query))
+
+
 def _due(account: str, at: datetime) -> sa.Select[Any]:
     return (
-        sa.select(pushes_due.c.pass_id, pushes_due.c.attempts)
+        sa.select(pushes_due.c.pass_id, pushes_due.c.attempts, passes.c.channel, passes.c.program_id)
         .join(passes, passes.c.id == pushes_due.c.pass_id)
         .join(programs, programs.c.id == passes.c.program_id)
         .where(programs.c.account == account, pushes_due.c.due_at <= at)

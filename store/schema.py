@@ -169,7 +169,7 @@ issued = sa.Table(
         "changed_at", Moment, nullable=False, doc="Last-Modified: whole seconds, growing with each change"
     ),
     sa.Column("message_tag", sa.BigInteger, doc="the tag of the change that brought the present message"),
-    sa.Column("placed_at", Moment, doc="when Google took its object as it is here; NULL: it has to, or an Apple pass"),
+    sa.Column("placed_at", Moment, doc="when Google took its object as it is; NULL: not yet, or Apple's"),
     sa.Column("at", Moment, nullable=False, doc="when it was issued"),
     sa.Index(None, "tag"),
 )

@@ -93,7 +93,7 @@ async def reconcile(
 @asynccontextmanager
 async def asking(settings: Settings, database: Database) -> AsyncIterator[Google]:
     """A client for a list or a single act; its requests count against the account's rate."""
-    from jobs.account import google_client
+    from jobs.account import google_line
 
     limits = settings.google
     pacer = Pacer(
@@ -104,7 +104,7 @@ async def asking(settings: Settings, database: Database) -> AsyncIterator[Google
         timeout=3 * limits.timeout_seconds,
     )
     try:
-        client = await asyncio.to_thread(google_client, settings, database, pacer.slot)
+        client = Google(await asyncio.to_thread(google_line, settings, database), pace=pacer.slot)
         try:
             yield client
         finally:

@@ -16,18 +16,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jobs.channels.google_api import Account, Google
+from jobs.account import google_line
+from jobs.channels.google_api import Google
 from jobs.channels.google_errors import PASSING, GoogleError
 from jobs.engine.pace import Pacer
 from jobs.passes import google_design, holders, template
-from jobs.passes.credentials import google_account
 from jobs.passes.holders import Held
 from jobs.passes.template import Template
-from jobs.rehearsal import authority, standing
 from store import templates
 from store.database import Database
-from store.programs import OWN
-from store.schema import issued, passes, programs
+from store.schema import issued, passes
 from store.settings import Settings
 from store.times import now
 
@@ -56,19 +54,6 @@ class Placed:
         return {"placed": self.placed, "left": self.left, "why": self.why}
 
 
-def programs_waiting(connection: sa.Connection, account: str) -> list[str]:
-    """The account's programs with objects that Google has not as they are, for a worker to `place`."""
-    query = (
-        sa.select(programs.c.id)
-        .join(passes, passes.c.program_id == programs.c.id)
-        .join(issued, issued.c.pass_id == passes.c.id)
-        .where(programs.c.account == account, programs.c.issuer == OWN)
-        .where(passes.c.channel == "google", issued.c.placed_at.is_(None))
-        .distinct()
-    )
-    return list(connection.scalars(query))
-
-
 def place(
     database: Database,
     settings: Settings,
@@ -87,24 +72,6 @@ def place(
         newest = templates.newest(connection, program_id)
     run = _Run(database, settings, program_id, template.of(newest), newest.version, progress)
     return asyncio.run(run.whole(total))
-
-
-def google_line(settings: Settings, database: Database) -> Account:
-    """How to reach Google: the issuer of the settings, or the stand-in's. Raises PassbellError."""
-    google = settings.google
-    base_url, issuer, token_url, ca = google.base_url, google.issuer, "", google.ca
-    if not settings.live:
-        base_url, issuer = standing.wallets(settings).google_url, authority.GOOGLE_ISSUER
-        token_url, ca = f"{base_url}/token", str(authority.ensure(settings.home).root_path)
-    return Account(
-        base_url=base_url,
-        issuer=issuer,
-        info=google_account(settings, database),
-        token_url=token_url,
-        ca=ca,
-        timeout=google.timeout_seconds,
-        concurrency=google.concurrency,
-    )
 
 
 class _Run:
