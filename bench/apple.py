@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting to try")
     given = parser.parse_args()
     with ExitStack() as stack:
         made = authority.ensure(Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -57,6 +58,7 @@ def main() -> None:
                 apple__push_ca=made.root_path,
                 apple__rate_per_second=100_000,
                 gate__pass_interval_minutes=0,
+                **dict(one.replace(".", "__").split("=", 1) for one in given.set),
             )
         )
         fill(home, given.passes)

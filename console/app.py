@@ -18,6 +18,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
+from console import expiry
 from console.actions import bindings
 from console.plain import inert_lines
 from store.errors import PassbellError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from console.desk import Desk
+    from console.expiry import Weak
 
 T = TypeVar("T")
 
@@ -73,6 +75,9 @@ class Console(App[None]):
 
     workers_alive: reactive[int | None] = reactive(None)
     """Workers of this account seen lately; None until the store was asked."""
+
+    weak: reactive[tuple[Weak, ...]] = reactive(())
+    """Credentials of own passes that expire soon or cannot be used."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -159,10 +164,12 @@ class Console(App[None]):
         await self._to("programs")
         self.screen.choose(program_id)  # type: ignore[attr-defined]
 
-    async def open_compose(self, program_id: str, audience: str | None = None) -> None:
-        """Write to a program, or to its audience of that name."""
+    async def open_compose(
+        self, program_id: str, audience: str | None = None, *, predicate: str | None = None
+    ) -> None:
+        """Write to a program, to its audience of that name, or to those who fit the predicate."""
         await self._to("compose")
-        self.screen.choose(program_id, audience)  # type: ignore[attr-defined]
+        self.screen.choose(program_id, audience, predicate=predicate)  # type: ignore[attr-defined]
 
     async def open_blast(self, blast_id: int) -> None:
         """Show one blast, over the list of all."""
@@ -224,6 +231,8 @@ class Console(App[None]):
         self.switch_mode("programs")
         self.call_after_refresh(self.look_after_workers)
         self.set_interval(LOOK_SECONDS, self.look_after_workers)
+        self.call_after_refresh(self.look_after_credentials)
+        self.set_interval(expiry.LOOK_SECONDS, self.look_after_credentials)
 
     def look_after_workers(self) -> None:
         """Count the workers that are alive and start one of our own if there is none."""
@@ -244,6 +253,19 @@ class Console(App[None]):
         if settings.console.start_worker and not self.workers_alive and gone and waited:
             self._child_started = time.monotonic()
             self._child = await self.act(self._start_worker)
+
+    def look_after_credentials(self) -> None:
+        """Find what expires soon; once the first picture is drawn, and now and then."""
+        self._look_for_weak()
+
+    @work(group="credentials", exclusive=True)
+    async def _look_for_weak(self) -> None:
+        self.weak = await asyncio.to_thread(self._weak)
+
+    def _weak(self) -> tuple[Weak, ...]:
+        with self._opening:
+            database = self.desk.database
+        return expiry.weak(self.desk.settings, database)
 
     def _start_worker(self) -> subprocess.Popen[bytes] | None:
         from jobs.worker_child import start_if_none

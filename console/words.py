@@ -12,8 +12,11 @@ from store.differences import WHY, Difference
 from store.times import now
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from store.arrivals import Funnel
     from store.ledger import Blast
+    from store.settings import Settings
 
 VERDICTS = {
     "alert": "the phone shows the text on its lock screen",
@@ -113,6 +116,19 @@ def limits(blast: Blast) -> list[str]:
     return told
 
 
+def own_account(settings: Settings, channels: Collection[str] = ("apple", "google")) -> str:
+    """Whose passes we issue: `Apple pass.com.example.club and Google issuer 3388000000022222222`."""
+    if not settings.live:
+        return "the rehearsal's stand-ins for Apple and Google"
+    apple, google = settings.apple.pass_type, settings.google.issuer
+    known = {
+        "apple": f"Apple {apple}" if apple else "",
+        "google": f"Google issuer {google}" if google else "",
+    }
+    told = [name for channel, name in known.items() if name and channel in channels]
+    return " and ".join(told) or "neither Apple nor Google is set up"
+
+
 STEP_WORDS = {
     "accepted": "accepted",
     "listed": "asked for changes",
@@ -120,6 +136,19 @@ STEP_WORDS = {
     "has_users": "held by somebody",
 }
 """How far a message came, in words."""
+
+CHANNELS = {"apple": "Apple", "google": "Google", "passkit": "PassKit"}
+"""Who carries a message, as people write it."""
+
+TELLERS = CHANNELS | {"events": "an event of yours"}
+"""Who told of something that happened to a pass."""
+
+LAST_STEPS = {
+    "apple": "a phone fetched the pass with this text",
+    "google": "somebody holds the pass",
+    "passkit": "PassKit accepted the text",
+}
+"""What the last step is that can be known of each channel: nobody is told who saw or read a message."""
 
 
 def funnel(found: Funnel, channel: str) -> str:

@@ -118,7 +118,7 @@ def apns_line(settings: Settings, database: Database, pass_type: str) -> Line:
         client_pem=apple_identity(settings, database).client_pem,
         ca_pem=ca_pem or b"",
         connections=apple.connections,
-        concurrency=apple.concurrency,
+        concurrency=2 * apple.concurrency,  # some passes are on several devices, and the worker keeps count
         timeout=apple.timeout_seconds,
         push_type=apple.push_type,
         driver=apple.driver,

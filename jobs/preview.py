@@ -55,13 +55,17 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one member's phone would show: the rendered text, or the reason why none is sent."""
+    """What one member's phone would show: the rendered text, or the reason why none is sent.
+
+    On the channel `google` the text stands on the pass; the alert's own words are Google's.
+    """
 
     name: str
     external_id: str
     text: str
     verdict: str
     reason: str | None
+    channel: str = "passkit"
 
 
 def preview(
@@ -125,7 +129,7 @@ def see(
     gate = Gate(connection, settings.gate, program_id, message or Message(), at=now())
     answer = gate.answer(None)
     who = audiences.condition(connection, program_id, chosen)
-    query = gate.ask(who, when_sent().label("verdict"), passes.c.shown_text, members)
+    query = gate.ask(who, when_sent().label("verdict"), passes.c.shown_text, passes.c.channel, members)
     order = (members.c.external_id, passes.c.id)
     wanted = query.where(sa.or_(answer.is_(None), answer.in_(WAITS))).order_by(*order).offset(number).limit(1)
     row = connection.execute(wanted).mappings().first()
@@ -135,4 +139,4 @@ def see(
     told = row["verdict"]
     if reason is not None:
         told = "silent" if reason == "same_text" else "nothing"
-    return Seen(row["name"], row["external_id"], own, told, reason)
+    return Seen(row["name"], row["external_id"], own, told, reason, row["channel"])

@@ -111,6 +111,19 @@ def by_provider_id(connection: sa.Connection, channel: str, provider_id: str) ->
     return found
 
 
+def counts(connection: sa.Connection, program_id: str) -> dict[str, tuple[int, int]]:
+    """By channel: how many of a program's passes are issued and not void, and how many are in a wallet."""
+    installed = sa.func.count().filter(passes.c.status == "installed")
+    query = (
+        sa.select(passes.c.channel, sa.func.count(), installed)
+        .join(issued, issued.c.pass_id == passes.c.id)
+        .where(passes.c.program_id == program_id, passes.c.status.not_in(("invalidated", "gone")))
+        .group_by(passes.c.channel)
+        .order_by(passes.c.channel)
+    )
+    return {channel: (number, held) for channel, number, held in connection.execute(query)}
+
+
 def next_tag(connection: sa.Connection) -> int:
     """The tag of this transaction's change. Others that change passes wait until it has ended."""
     value = sa.cast(sa.cast(installation.c.value, sa.BigInteger) + 1, sa.Text)

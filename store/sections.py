@@ -75,7 +75,7 @@ class PassKitSettings(Section):
 class EngineSettings(Section):
     """How a blast is sent."""
 
-    batch_size: int = Field(default=250, ge=1, le=1_000)
+    batch_size: int = Field(default=500, ge=1, le=1_000)
     """Deliveries that one worker claims together, at most; never more than leave in a few seconds."""
     lease_seconds: float = Field(default=60, ge=2, le=3_600)
     """How long a claim holds; after a crash its deliveries wait this long before they are taken up again."""
@@ -224,7 +224,7 @@ class AppleSettings(Section):
     """What carries pushes; `auto`: the faster one that is installed."""
     connections: int = Field(default=2, ge=1, le=32)
     """Connections to Apple for each pass type, each kept open for hours."""
-    concurrency: int = Field(default=400, ge=1, le=4_000)
+    concurrency: int = Field(default=1_000, ge=1, le=4_000)
     """Pushes in flight at once in one worker process, however many streams Apple allows."""
     rate_per_second: float = Field(default=10_000, gt=0, le=100_000)
     """Messages in any one second, over all workers together. Apple publishes no limit."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -17,7 +19,14 @@ from console.actions import bindings
 from console.plain import inert
 from console.screens.ask import Ask
 from console.screens.base import ConsoleScreen
-from console.screens.blast_lists import BATCH_COLUMNS, DELIVERY_COLUMNS, EMPTY, batch_source, delivery_source
+from console.screens.blast_lists import (
+    BATCH_COLUMNS,
+    DELIVERY_COLUMNS,
+    EMPTY,
+    OWN_DELIVERY_COLUMNS,
+    batch_source,
+    delivery_source,
+)
 from console.screens.blast_questions import (
     FilterScreen,
     Limits,
@@ -27,19 +36,25 @@ from console.screens.blast_questions import (
     Slice,
     all_slices,
     failed_slices,
+    fetched_slice,
     place_of,
 )
 from console.screens.delivery import DeliveryScreen
 from console.screens.launch import LaunchScreen
+from console.widgets.funnel import FunnelView, Reached, reached
 from console.widgets.progress import Progress, Standing, missed_in_words, standing
 from console.widgets.table import VirtualTable
 from jobs import blasts, plans
-from store import deliveries, ledger
+from store import deliveries, ledger, rules
 from store.errors import UsageError
 from store.times import now as this_moment
 
 WAITING = ("planned", "scheduled", "missed")
 """States before the first message."""
+LATE_SECONDS = 5.0
+"""How often late fetchers are counted, once a blast has ended."""
+SHARE = 10
+"""The funnel of a large blast is counted at most for one part in so many of the time."""
 
 
 class BlastScreen(ConsoleScreen):
@@ -48,6 +63,7 @@ class BlastScreen(ConsoleScreen):
     CSS_PATH = "../styles/blast.tcss"
     BINDINGS = bindings("blast")
     AUTO_FOCUS = "#batches"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
     mode = "blasts"
     look_seconds = 1.0
 
@@ -55,13 +71,16 @@ class BlastScreen(ConsoleScreen):
         super().__init__()
         self.blast_id = blast_id
         self.standing: Standing | None = None
+        self.reached: Reached | None = None
         self.slice = Slice("all", 0)
+        self._count_from = 0.0
         self._looking = self._look_once_more = self._asked = False
 
     def body(self) -> Iterable[Widget]:
         """The head, and one of the two lists."""
         with Vertical(id="blast"):
             yield Progress(self.app.desk.settings)
+            yield FunnelView()
             yield Static(id="section", markup=False)
             with ContentSwitcher(initial="batches"):
                 yield VirtualTable(BATCH_COLUMNS, id="batches", empty=EMPTY["batches"], stick_to_top=True)
@@ -97,6 +116,9 @@ class BlastScreen(ConsoleScreen):
             self.look_again()
         self.standing = now
         self.query_one(Progress).show(now)
+        if self._own and now.blast.state not in WAITING and time.monotonic() >= self._count_from:
+            self._count_from = math.inf
+            self._count(now)
         self.refresh_bindings()
         self._table.refresh_rows()
         if now.blast.state != "missed":
@@ -105,14 +127,35 @@ class BlastScreen(ConsoleScreen):
             self._asked = True
             self._ask_missed(now)
 
+    @work(group="count")
+    async def _count(self, now: Standing) -> None:
+        """Count how far it came; when to count again follows from how long that took."""
+        began = time.monotonic()
+        try:
+            self.reached = await self.app.read(lambda connection: reached(connection, self.blast_id))
+        finally:
+            took = time.monotonic() - began
+            pause = 0.0 if now.blast.state == "running" else LATE_SECONDS
+            self._count_from = time.monotonic() + max(pause, SHARE * took)
+        self.add_class("-own")
+        self.query_one(FunnelView).show(self.reached, now.program.time_zone)
+        self.refresh_bindings()
+
+    @property
+    def _own(self) -> bool:
+        """Whether its passes are our own, so that more can be known than the provider's yes."""
+        return self.standing is not None and self.standing.program.own
+
     @property
     def _table(self) -> VirtualTable:
         return self.query_one(f"#{self.query_one(ContentSwitcher).current}", VirtualTable)
 
     def _show_deliveries(self, chosen: Slice) -> None:
-        self.slice = chosen
-        source = delivery_source(self.app.read, self.blast_id, chosen)
-        self.query_one("#deliveries", VirtualTable).show(source)
+        self.slice, own = chosen, self._own
+        table = self.query_one("#deliveries", VirtualTable)
+        if own:
+            table.columns = OWN_DELIVERY_COLUMNS
+        table.show(delivery_source(self.app.read, self.blast_id, chosen, own=own))
         self._switch("deliveries")
 
     def _switch(self, to: str) -> None:
@@ -158,10 +201,19 @@ class BlastScreen(ConsoleScreen):
     def action_filter(self) -> None:
         """Choose which deliveries to show."""
         if self.standing is not None:
-            self.app.push_screen(FilterScreen(all_slices(self.standing)), self._filter)
+            self.app.push_screen(FilterScreen(all_slices(self.standing, self.reached)), self._filter)
 
     def _filter(self, chosen: Slice | None) -> None:
         if chosen is not None:
+            self._show_deliveries(chosen)
+
+    def action_fetched(self) -> None:
+        """Deliveries that no phone has fetched; then those that one has; then all."""
+        if self.reached is not None:
+            after = {None: False, False: True, True: None}[
+                self.slice.fetched if self._in_deliveries else None
+            ]
+            chosen = Slice("all", 0) if after is None else fetched_slice(after, self.reached)
             self._show_deliveries(chosen)
 
     def action_back(self) -> None:
@@ -187,6 +239,11 @@ class BlastScreen(ConsoleScreen):
                 return state in WAITING
             case "cancel" | "urgent" | "rate":
                 return started or state in WAITING or None
+            case "fetched":
+                return self.reached is not None and "apple" in self.reached.funnel.planned
+            case "nudge":
+                ended = self._own and state == "finished"
+                return ended and (bool(self.reached and self.reached.not_fetched) or None)
             case "retry":
                 return bool(now and now.failures and (started or state == "finished")) or None
         return super().check_action(action, parameters)
@@ -258,7 +315,7 @@ class BlastScreen(ConsoleScreen):
             of_batch = await self.app.read(why)
         slices = failed_slices(now, batch_id, of_batch)
         first = place_of(slices, self.slice) if self._in_deliveries else 0
-        question = RetryScreen(slices, self.app.desk.settings.mode, first)
+        question = RetryScreen(slices, self.app.desk.settings.mode, first, own=self._own)
         chosen = await self.app.push_screen_wait(question)
         if chosen is not None:
             self._act(blasts.retry, ring=self.app.desk.ring, batch_id=chosen.batch_id, reason=chosen.reason)
@@ -298,6 +355,25 @@ class BlastScreen(ConsoleScreen):
         """Let it go before the others, or no longer."""
         if self.standing is not None:
             self._act(blasts.set_urgent, urgent=not self.standing.blast.urgent)
+
+    def action_nudge(self) -> None:
+        """Write to those whose phone has not fetched it."""
+        if self.standing is not None:
+            self._nudge(self.standing)
+
+    @work(group="nudge", exclusive=True)
+    async def _nudge(self, now: Standing) -> None:
+        gate, program_id = self.app.desk.settings.gate, now.program.id
+        held = await self.app.read(lambda connection: rules.effective(connection, gate, program_id))
+        blast = self.blast_id
+        told = [f"To all who were sent blast {blast}, and whose phone has not fetched it."]
+        if held.pass_interval_minutes:
+            told.append(f"Passes wait until {held.pass_interval_minutes:g} min after their last message.")
+        if self.reached is not None and "google" in self.reached.funnel.planned:
+            told.append("Google tells nobody who fetched: AND wallet = 'apple' leaves its passes out.")
+        self.app.notify(" ".join(told), title="Nudge", timeout=12, markup=False)
+        wanted = f"received('{blast}') AND NOT fetched('{blast}')"
+        self.app.call_later(partial(self.app.open_compose, program_id, predicate=wanted))
 
     def action_launch(self) -> None:
         """Ask to launch it; a missed one first asks what shall become of it."""

@@ -39,6 +39,13 @@ DELIVERY_COLUMNS = (
     Column("why", "why"),
     Column("code", "code", 14, from_width=70),
 )
+OWN_DELIVERY_COLUMNS = (
+    *DELIVERY_COLUMNS[:-2],
+    Column("phone", "phone (UTC)", 19),
+    Column("why", "why"),
+    Column("code", "code", 14, from_width=100),
+)
+"""Of passes that we issue: with what is known of the phone."""
 EMPTY = {
     "batches": "No batch yet: a worker claims the first ones when the blast is launched.",
     "deliveries": "No delivery is like that. Press / to show others.",
@@ -68,8 +75,8 @@ def batch_row(batch: Batch, failures: Sequence[Failure]) -> Row:
     return batch.id, cells
 
 
-def delivery_row(row: dict[str, Any]) -> Row:
-    """A delivery as a line."""
+def delivery_row(row: dict[str, Any], *, own: bool = False) -> Row:
+    """A delivery as a line; `own`: for OWN_DELIVERY_COLUMNS."""
     state = row["state"]
     why = row["detail"] or (words.reason(row["reason"]) if row["reason"] else "")
     cells = (
@@ -78,10 +85,24 @@ def delivery_row(row: dict[str, Any]) -> Row:
         Text(state.replace("_", " "), STATE_COLOURS.get(state, "")),
         str(row["attempts"]),
         str(row["batch"] or ""),
+        *((_phone(row),) if own else ()),
         why,
         row["code"] or "",
     )
     return row["id"], cells
+
+
+def _phone(row: dict[str, Any]) -> Text:
+    """How far an accepted delivery came: `fetched 11-21 12:05`."""
+    if row["state"] != "accepted":
+        return Text()
+    if row["channel"] == "google":
+        held = row["has_users"]
+        return Text("held by somebody" if held else "not known yet" if held is None else "held by nobody")
+    for name, word, colour in (("fetched_at", "fetched", "$success"), ("listed_at", "asked", "")):
+        if row[name] is not None:
+            return Text(f"{word} {row[name][5:10]} {row[name][11:16]}", colour)
+    return Text("not fetched", "$warning") if row["channel"] == "apple" else Text()
 
 
 def batch_source(read: Read, blast_id: int) -> FunctionSource:
@@ -95,17 +116,17 @@ def batch_source(read: Read, blast_id: int) -> FunctionSource:
     return FunctionSource(read, lambda connection: deliveries.batch_count(connection, blast_id), page)
 
 
-def delivery_source(read: Read, blast_id: int, chosen: Slice) -> FunctionSource:
-    """Some of a blast's deliveries."""
-    state, reason, batch_id = chosen.state, chosen.reason, chosen.batch_id
+def delivery_source(read: Read, blast_id: int, chosen: Slice, *, own: bool = False) -> FunctionSource:
+    """Some of a blast's deliveries; `own`: for OWN_DELIVERY_COLUMNS."""
+    wanted: dict[str, Any] = {
+        name: getattr(chosen, name) for name in ("state", "reason", "batch_id", "fetched")
+    }
 
     def count(connection: sa.Connection) -> int:
-        return deliveries.count(connection, blast_id, state=state, reason=reason, batch_id=batch_id)
+        return deliveries.count(connection, blast_id, **wanted)
 
     def page(connection: sa.Connection, offset: int, limit: int) -> list[Row]:
-        found = deliveries.page(
-            connection, blast_id, state=state, reason=reason, batch_id=batch_id, offset=offset, limit=limit
-        )
-        return [delivery_row(row) for row in found]
+        found = deliveries.page(connection, blast_id, **wanted, offset=offset, limit=limit)
+        return [delivery_row(row, own=own) for row in found]
 
     return FunctionSource(read, count, page)

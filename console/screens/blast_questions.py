@@ -17,6 +17,7 @@ from console import words
 from console.actions import bindings
 from console.plain import inert, inert_lines
 from console.widgets.figures import mode_line
+from console.widgets.funnel import Reached
 from console.widgets.progress import Standing
 from jobs.blasts import MOST_IN_FLIGHT
 from store.deliveries import Failure
@@ -27,7 +28,10 @@ MOST_REQUESTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some of a blast's deliveries. `why` is what a provider said of them, with its code."""
+    """Some of a blast's deliveries. `why` is what a provider said of them, with its code.
+
+    `fetched` asks for those that Apple accepted, and whether a phone has fetched the pass since.
+    """
 
     words: str
     count: int
@@ -35,12 +39,15 @@ class Slice:
     reason: str | None = None
     batch_id: int | None = None
     why: str = ""
+    fetched: bool | None = None
 
 
-def all_slices(now: Standing) -> list[Slice]:
-    """What deliveries can be narrowed down to: each state, each reason."""
+def all_slices(now: Standing, reached: Reached | None = None) -> list[Slice]:
+    """What deliveries can be narrowed down to: each state, whether a phone fetched it, each reason."""
     slices = [Slice("all", now.tally.planned)]
     slices += [Slice(state.replace("_", " "), n, state) for state, n in now.tally.states.items() if n]
+    if reached is not None and "apple" in reached.funnel.planned:
+        slices += [fetched_slice(fetched, reached) for fetched in (False, True)]
     slices += [_failed(one) for one in now.failures]
     slices += [
         Slice(f"pending: {words.reason(reason)}", count, "pending", reason)
@@ -51,6 +58,12 @@ def all_slices(now: Standing) -> list[Slice]:
         Slice(f"skipped: {words.reason(reason)}", count, "skipped", reason)
         for reason, count in skipped.items()
     ]
+
+
+def fetched_slice(fetched: bool, reached: Reached) -> Slice:
+    """Those that Apple accepted and a phone has fetched, or has not."""
+    words_ = "accepted by Apple, and fetched by a phone" if fetched else "accepted by Apple, not fetched yet"
+    return Slice(words_, reached.fetched if fetched else reached.not_fetched, fetched=fetched)
 
 
 def failed_slices(now: Standing, batch_id: int | None, of_batch: Sequence[Failure]) -> list[Slice]:
@@ -158,15 +171,15 @@ class RetryScreen(ModalScreen[Slice | None]):
     CSS = STYLE.format(name="RetryScreen")
     AUTO_FOCUS = "#no"
 
-    def __init__(self, slices: Sequence[Slice], mode: str, first: int = 0) -> None:
+    def __init__(self, slices: Sequence[Slice], mode: str, first: int = 0, *, own: bool = False) -> None:
         super().__init__()
-        self.slices, self.mode, self.first = slices, mode, first
+        self.slices, self.mode, self.first, self.own = slices, mode, first, own
 
     def compose(self) -> ComposeResult:
         """Where it goes, the list, why those in it failed, what a retry does, and the answers."""
         with Vertical(id="question", classes=f"-{self.mode.lower()}"):
             yield Label("Try which failed deliveries again?", id="title")
-            yield Static(mode_line(self.mode), id="mode")
+            yield Static(mode_line(self.mode, own=self.own), id="mode")
             yield OptionList(*options(self.slices), markup=False)
             yield Static(id="why", markup=False)
             yield Static(

@@ -84,9 +84,12 @@ class ComposeScreen(ConsoleScreen):
         """Re-read the programs and audiences; the choice and the text stay."""
         self._fill()
 
-    def choose(self, program_id: str, audience: str | None = None) -> None:
-        """Write to this program, or to its audience of that name."""
-        self._wish = (program_id, audience)
+    def choose(self, program_id: str, audience: str | None = None, *, predicate: str | None = None) -> None:
+        """Write to this program, to its audience of that name, or to those who fit the predicate."""
+        key = WHERE if predicate is not None else SAVED + audience if audience else None
+        self._wish = (program_id, key)
+        if predicate is not None:
+            self.query_one("#predicate", Input).value = predicate
         self.look_again()
         self.query_one("#text").focus()
 
@@ -103,7 +106,7 @@ class ComposeScreen(ConsoleScreen):
             first = Select.NULL if self._offered or wish else next(iter(self._programs), Select.NULL)
             select.value = now if now in self._programs else first
         self._counted = None
-        await self._offer_audiences(SAVED + wish[1] if wish and wish[1] else None)
+        await self._offer_audiences(wish[1] if wish else None)
         self._wish = None
 
     async def _offer_audiences(self, wanted: object = None) -> None:
@@ -214,7 +217,7 @@ class ComposeScreen(ConsoleScreen):
         self.query_one(LockScreen).show(self._programs[draft.program_id].name, looked.seen)
 
     def _show_figures(self, draft: Draft, figures: Preview | None) -> None:
-        told = outlook(figures, self._programs[draft.program_id].time_zone)
+        told = outlook(figures, self._programs[draft.program_id])
         self.query_one("#figures", Static).update(told)
         ready = draft.text.strip() and figures is not None and figures.to_send
         self.query_one("#plan", Button).disabled = not ready
@@ -226,7 +229,7 @@ class ComposeScreen(ConsoleScreen):
         if isinstance(program, str):
             name = self._programs[program].name
         else:
-            missing = "Choose a program." if self._programs else "Press 1, then S to read your programs."
+            missing = "Choose a program." if self._programs else "Press 1 to see how to get programs."
         self.query_one("#trouble", Static).update("")
         self.query_one("#whose", Static).update(Content.styled("Nobody to show yet", "$quiet"))
         self.query_one(LockScreen).show(name, None, sentence=missing)

@@ -64,10 +64,24 @@ class DeliveryScreen(ModalScreen[None]):
             "Phone": words.VERDICTS[self._verdict()] if row["state"] != "failed" else None,
             "Batch": row["batch"] and str(row["batch"]),
             "Accepted": _moment(row["accepted_at"]),
+            **self._reached(),
             "Next try": _moment(row["due_at"]) if row["state"] == "pending" else None,
             "Text": row["text"],
         }
         return Content("\n").join(fact_lines({name: fact or "" for name, fact in facts.items()}, WIDTH))
+
+    def _reached(self) -> dict[str, str | None]:
+        """What is known of the phone, once a pass of our own was accepted."""
+        row = self.delivery
+        if row["state"] != "accepted" or row["channel"] not in ("apple", "google"):
+            return {}
+        if row["channel"] == "google":
+            held = {True: "by somebody", False: "by nobody: it was saved to no phone", None: "not known yet"}
+            return {"Held": held[row["has_users"]]}
+        return {
+            "Asked": _moment(row["listed_at"]) or "the phone has not asked for changes yet",
+            "Fetched": _moment(row["fetched_at"]) or "no phone has fetched the pass with this text yet",
+        }
 
     def _verdict(self) -> str:
         """What the phone does; what was planned for it does not hold for a pass that was skipped since."""

@@ -14,6 +14,7 @@ from jobs.preview import Preview, Seen, preview, see
 from store import audiences, preferences
 from store.audiences import Audience, Selection
 from store.errors import PassbellError, UsageError
+from store.programs import Program
 from store.settings import Settings
 
 ALL, WHERE = "all", "where"
@@ -74,7 +75,7 @@ def count(connection: sa.Connection, settings: Settings, draft: Draft) -> Previe
     return preview(connection, settings, draft.program_id, chosen, draft.text, draft.message())
 
 
-def outlook(figures: Preview | None, time_zone: str | None) -> Content:
+def outlook(figures: Preview | None, program: Program) -> Content:
     """The counts in words; what waits, by the clock of the program."""
     if figures is None:
         return Content.styled("Put the sentence on the left right, and the counts come back.", "$quiet")
@@ -82,7 +83,8 @@ def outlook(figures: Preview | None, time_zone: str | None) -> Content:
     if figures.to_send:
         told += f", taking about {words.duration(figures.eta_seconds)}"
     parts = [Content.styled(f"{figures.to_send:>9,}  {told}", "bold")]
-    lines = [*messaged_lines(figures.messaged, short=True), *waiting_lines(figures, time_zone)]
+    messaged = messaged_lines(figures.messaged, short=True, own=program.own)
+    lines = [*messaged, *waiting_lines(figures, program.time_zone)]
     parts.append(figure_lines(lines, 46))
     if figures.skipped:
         parts.append(Content.styled(f"{figures.skipped:>9,}  are left out", "bold"))

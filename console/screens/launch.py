@@ -76,7 +76,7 @@ class LaunchScreen(ModalScreen[int | None]):
         """The facts, when and how, the count to type where it is large, and the two buttons."""
         settings = self.app.desk.settings
         with Vertical(id="question", classes=f"-{settings.mode.lower()}"):
-            yield Static(mode_line(settings.mode), id="mode")
+            yield Static(mode_line(settings.mode, own=self.program.own), id="mode")
             with VerticalScroll(id="facts"):
                 yield Static(self._facts(), markup=False)
                 yield Static(self._figures(), id="figures", markup=False)
@@ -145,9 +145,11 @@ class LaunchScreen(ModalScreen[int | None]):
 
     def _facts(self) -> Content:
         settings = self.app.desk.settings
-        account = (
-            f"{settings.account}, PassKit {settings.passkit.base_url}" if settings.live else settings.account
-        )
+        account: str = settings.account
+        if self.program.own:
+            account += f", {words.own_account(settings, self.planned.tally.open_on)}"
+        elif settings.live:
+            account += f", PassKit {settings.passkit.base_url}"
         facts = {
             "Blast": self._instead(),
             "Program": self.program.name[:200],
@@ -172,7 +174,8 @@ class LaunchScreen(ModalScreen[int | None]):
         tally = self.planned.tally
         messages = "message" if self.count == 1 else "messages"
         time = words.duration(self.planned.eta_seconds)
-        told = [*messaged_lines(messaged_of(tally)), *waiting_lines(tally, self.program.time_zone)]
+        messaged = messaged_lines(messaged_of(tally), own=self.program.own)
+        told = [*messaged, *waiting_lines(tally, self.program.time_zone)]
         parts = [
             Content.styled(f"{self.count:>9,}  {messages} will be sent, taking about {time}", "bold"),
             figure_lines(told, WIDTH),

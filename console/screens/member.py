@@ -51,10 +51,10 @@ class MemberScreen(ModalScreen[None]):
 
     @work(group="read", exclusive=True)
     async def _read(self) -> None:
-        trouble = self.query_one("#trouble", Static)
+        trouble, account = self.query_one("#trouble", Static), self.app.desk.settings.account
         try:
             known = await self.app.read(
-                lambda connection: facts.read(connection, self._program_id, self._external_id)
+                lambda connection: facts.read(connection, account, self._program_id, self._external_id)
             )
         except PassbellError as error:
             trouble.update(inert(str(error)))

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from textual.timer import Timer
 
-    from store.members import Reach
-    from store.programs import ProgramRow, Tier
+    from store.programs import ProgramRow
     from store.rules import Rules
 
 DEBOUNCE = 0.08
@@ -44,6 +43,7 @@ COLUMNS = (
 )
 
 EMPTY = {
+    "OWN": "No programs yet: `passbell programs create` makes one.",
     "LIVE": "No programs yet. Press s to read them from PassKit.",
     "REHEARSAL": (
         "No programs yet. Press s to read them from the stand-in PassKit that plays the part while no key "
@@ -51,6 +51,7 @@ EMPTY = {
     ),
 }
 NO_MEMBERS = "No members yet. Press s to read them from PassKit."
+NO_OWN_MEMBERS = "No members yet: press i to add them from a file."
 NO_MATCH = "No member matches. Escape takes the filter away."
 
 
@@ -101,8 +102,10 @@ class ProgramsScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         """List and facts beside or over the members."""
+        settings = self.app.desk.settings
         with Vertical(id="left"):
-            yield VirtualTable(COLUMNS, id="programs", empty=EMPTY[self.app.desk.settings.mode])
+            empty = EMPTY[settings.mode if self._syncs else "OWN"]
+            yield VirtualTable(COLUMNS, id="programs", empty=empty)
             yield SyncBar()
             yield Static(id="facts", markup=False)
         with Vertical(id="right"):
@@ -117,6 +120,7 @@ class ProgramsScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Begin with the list."""
         super().on_mount()
+        self.watch(self.app, "weak", self._warned, init=False)
         self.call_after_refresh(self._programs.show, self._source)
 
     def look_again(self) -> None:
@@ -130,6 +134,12 @@ class ProgramsScreen(ConsoleScreen):
         if found := self._source.find(program_id):
             self._programs.cursor_row = found[0]
             self._wanted = None
+
+    @property
+    def _syncs(self) -> bool:
+        """Whether there is a PassKit to read from: a key, or the rehearsal's stand-in."""
+        settings = self.app.desk.settings
+        return bool(settings.passkit.api_key) or not settings.live
 
     @property
     def _programs(self) -> VirtualTable:
@@ -166,27 +176,20 @@ class ProgramsScreen(ConsoleScreen):
     def _opened(self) -> None:
         self._members.focus()
 
+    def _warned(self) -> None:
+        self._read_facts()
+
     @work(group="facts", exclusive=True)
     async def _read_facts(self) -> None:
-        from console.widgets.program_facts import facts
-        from store import members, programs, rules
+        from console.widgets.program_facts import facts, read
 
         found = self._source.find(self.program_id or "")
         if found is None:
             self.query_one("#facts", Static).update("")
             return
         program, settings = found[1].program, self.app.desk.settings
-
-        def read(connection: sa.Connection) -> tuple[list[Tier], Reach, Rules, dict[str, Any]]:
-            return (
-                programs.list_tiers(connection, program.id),
-                members.reach(connection, program.id),
-                rules.effective(connection, settings.gate, program.id),
-                rules.own(connection, program.id),
-            )
-
-        known = await self.app.read(read)
-        self.query_one("#facts", Static).update(facts(program, *known, settings.passkit.message_field))
+        known = await self.app.read(lambda connection: read(connection, settings, program))
+        self.query_one("#facts", Static).update(facts(program, known, settings, self.app.weak))
 
     # The members and their filter
 
@@ -216,7 +219,9 @@ class ProgramsScreen(ConsoleScreen):
             self._say_no_count()
             return
         trouble.display = False
-        self._members.show(source, empty=NO_MATCH if wanted.strip() else NO_MEMBERS)
+        found = self._source.find(program_id)
+        nobody = NO_OWN_MEMBERS if found and found[1].program.own else NO_MEMBERS
+        self._members.show(source, empty=NO_MATCH if wanted.strip() else nobody)
 
     def _say_no_count(self) -> None:
         """The rows are not what the filter says: neither a count nor a reason for none would be true."""
@@ -256,7 +261,9 @@ class ProgramsScreen(ConsoleScreen):
         syncing = self.is_mounted and self.query_one(SyncBar).running
         if action == "stop":
             return syncing
-        if action in ("sync", "sync_all") and syncing:
+        if action in ("sync", "sync_all") and (syncing or not self._syncs):
+            return None
+        if action == "sync" and (found := self._source.find(self.program_id or "")) and found[1].program.own:
             return None
         if action in ("message", "filter", "fields", "rules") and self.program_id is None:
             return None

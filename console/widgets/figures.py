@@ -47,18 +47,33 @@ SHORT = {
 }
 """Verdicts of what is sent, where there is little room."""
 
+OWN = {
+    "alert": words.VERDICTS["alert"],
+    "silent": "the pass shows this very text already",
+    "unproven": "Google Wallet: the pass gets the text; Google words its own alert, or gives none",
+}
+OWN_SHORT = {
+    "alert": SHORT["alert"],
+    "silent": "passes change silently",
+    "unproven": "Google words its own alert, or none",
+}
+"""The same of passes that we issue."""
+
 WHERE = {
     "LIVE": "Real phones get this message.",
     "REHEARSAL": "The stand-in PassKit answers: no phone gets anything.",
 }
 
+OWN_STAND_INS = "Stand-ins for Apple and Google answer: no phone gets anything."
+
 Line = tuple[int, str, str]
 """A number, its words, and the number's style."""
 
 
-def mode_line(mode: str) -> Content:
-    """LIVE or REHEARSAL, and what that means, over a question that sends something."""
-    return Content.assemble((f" {mode} ", "bold reverse"), "  ", WHERE[mode])
+def mode_line(mode: str, *, own: bool = False) -> Content:
+    """LIVE or REHEARSAL, and what that means, over a question that sends something; `own`: to own passes."""
+    where = OWN_STAND_INS if own and mode == "REHEARSAL" else WHERE[mode]
+    return Content.assemble((f" {mode} ", "bold reverse"), "  ", where)
 
 
 def figure_lines(lines: Iterable[Line], width: int) -> Content:
@@ -81,9 +96,9 @@ def fact_lines(facts: Mapping[str, str], width: int) -> list[Content]:
     return lines
 
 
-def messaged_lines(messaged: dict[str, int], *, short: bool = False) -> list[Line]:
-    """Passes that are messaged, by what their phones will do."""
-    meanings = SHORT if short else words.VERDICTS
+def messaged_lines(messaged: dict[str, int], *, short: bool = False, own: bool = False) -> list[Line]:
+    """Passes that are messaged, by what their phones will do; `own`: passes that we issue."""
+    meanings = (OWN_SHORT if short else OWN) if own else SHORT if short else words.VERDICTS
     return [(number, meanings[verdict], COLOURS[verdict]) for verdict, number in messaged.items()]
 
 

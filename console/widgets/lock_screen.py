@@ -26,6 +26,10 @@ SENTENCES = {
 }
 """What is certain of one phone, by verdict."""
 
+GOOGLE = "Google Wallet words its own alert, or gives none. The pass itself will say:"
+"""Of our own passes there: "the lock-screen text is controlled by Google Wallet" (Google Wallet, "Trigger
+push notifications")."""
+
 
 def lock_screen_lines(text: str, width: int = WIDTH, lines: int = LINES) -> list[str]:
     """The text as the lock screen breaks it, at most `lines` of at most `width` cells, the last one cut.
@@ -63,6 +67,8 @@ def told(seen: Seen | None) -> str:
         return "Nobody in this audience can be messaged."
     if seen.reason is not None:
         return f"Nothing is sent to this member: {words.reason(seen.reason)}."
+    if seen.channel == "google":
+        return "\n".join([GOOGLE, *lock_screen_lines(seen.text)])
     return SENTENCES[seen.verdict]
 
 
@@ -93,7 +99,8 @@ class LockScreen(Vertical):
     def show(self, program: str, seen: Seen | None, *, sentence: str | None = None) -> None:
         """Show what a member would see; `sentence` stands in for what is certain."""
         self.query_one("#sender", Static).update("▣ " + fit(inert(program, WIDTH * 2), WIDTH - 2).rstrip())
-        said = lock_screen_lines(seen.text) if seen else []
+        # What an alert of Google's says is not ours to promise.
+        said = lock_screen_lines(seen.text) if seen and seen.channel != "google" else []
         self.query_one("#said", Static).update("\n".join(said) if any(said) else "…")
         self.query_one("#told", Static).update(sentence or told(seen))
         self.set_class(seen is None or seen.verdict != "alert", "-dark")

@@ -19,13 +19,14 @@ MODES = ("programs", "audiences", "compose", "blasts", "audit")
 
 
 class Masthead(Widget):
-    """`passbell REHEARSAL`, the store and its workers; under it a tab for each screen."""
+    """`passbell REHEARSAL`, the store and its workers; under it a tab for each screen, and what expires."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "masthead--live",
         "masthead--rehearsal",
         "masthead--quiet",
         "masthead--warning",
+        "masthead--error",
         "masthead--here",
     }
     DEFAULT_CSS = """
@@ -35,6 +36,7 @@ class Masthead(Widget):
         & > .masthead--rehearsal { background: $success; color: $text; text-style: bold; }
         & > .masthead--quiet { color: $quiet; }
         & > .masthead--warning { color: $text-warning; text-style: bold; }
+        & > .masthead--error { color: $text-error; text-style: bold; }
         & > .masthead--here { color: $text-primary; text-style: bold underline; }
     }
     """
@@ -44,10 +46,11 @@ class Masthead(Widget):
         self._mode = mode
 
     def on_mount(self) -> None:
-        """Follow the count of workers."""
-        self.watch(self.app, "workers_alive", self._recount)
+        """Follow the count of workers and what expires."""
+        self.watch(self.app, "workers_alive", self._renew)
+        self.watch(self.app, "weak", self._renew)
 
-    def _recount(self, _: int | None) -> None:
+    def _renew(self) -> None:
         self.refresh()
 
     async def on_click(self, event: Click) -> None:
@@ -62,7 +65,10 @@ class Masthead(Widget):
         gap = max(width - left.cell_len - right.cell_len, 1)
         first = Text.assemble(left, " " * gap, right)
         first.truncate(width)
-        second = self._tabs()
+        second, weak = self._tabs(), self._weak()
+        if weak:
+            second.rstrip()
+            second.append(" " * (width - second.cell_len - weak.cell_len)).append_text(weak)
         second.truncate(width)
         return Text("\n").join([first, second])
 
@@ -86,6 +92,15 @@ class Masthead(Widget):
             workers = Text(said, self._style("masthead--quiet"))
         store = inert(store_in_words(app.desk.settings.store_url), max(width - 60, 12))
         return Text.assemble((store, self._style("masthead--quiet")), "  ", workers)
+
+    def _weak(self) -> Text:
+        """The credential that needs somebody most; the programs say more."""
+        weak = cast("Console", self.app).weak
+        if not weak:
+            return Text()
+        more = f" +{len(weak) - 1}" if len(weak) > 1 else ""
+        style = self._style("masthead--error" if weak[0].fails else "masthead--warning")
+        return Text(weak[0].short + more, style)
 
     def _tabs(self) -> Text:
         words = Text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,10 @@ from console import words
 from console.plain import inert
 from console.widgets.cells import wrapped
 from console.wishes import preferences_in_words, untold_in_words
-from store import consents, members, opt_outs, preferences, suppressions
+from jobs.moments import zone_of
+from store import consents, members, opt_outs, pass_events, preferences, programs, suppressions
 from store.consents import PURPOSES, Consent
+from store.pass_events import Event
 from store.preferences import Change, Preferences
 from store.suppressions import Suppression
 from store.times import now
@@ -24,6 +27,8 @@ WIDTH = 66
 """Cells of a line, so that the smallest terminal shows it whole; a large one shows two columns."""
 NAMES = 18
 LONGEST = 300
+EVENTS = 50
+"""Events of the passes that are shown."""
 FACTS = (
     ("external_id", "id"),
     ("email", "e-mail"),
@@ -49,6 +54,8 @@ class Known:
     facts    as `members.show` has them
     consents the record that holds, by purpose
     untold   the withdrawal that PassKit does not know; see `opt_outs.state`
+    life     what happened to the passes, the newest first, at most EVENTS
+    time_zone  the program's
     """
 
     facts: Mapping[str, Any]
@@ -58,10 +65,13 @@ class Known:
     untold: Mapping[str, Any] | None
     said: Sequence[Consent]
     changes: Sequence[Change]
+    life: Sequence[Event]
+    time_zone: str | None
 
 
-def read(connection: sa.Connection, program_id: str, external_id: str) -> Known:
-    """All of it. Raises UsageError where there is no such member."""
+def read(connection: sa.Connection, account: str, program_id: str, external_id: str) -> Known:
+    """All of it. Raises UsageError where there is no such program or member."""
+    program = programs.get(connection, program_id, account)
     id_ = members.get(connection, program_id, external_id).id
     return Known(
         members.show(connection, program_id, external_id),
@@ -71,6 +81,8 @@ def read(connection: sa.Connection, program_id: str, external_id: str) -> Known:
         opt_outs.state(connection, id_),
         consents.history(connection, id_),
         preferences.history(connection, id_),
+        sorted(pass_events.of_member(connection, id_, EVENTS), key=lambda one: one.at, reverse=True),
+        program.time_zone,
     )
 
 
@@ -124,7 +136,9 @@ def past(known: Known) -> Content:
     told += [(one.at, _changed(one), f"{one.source}, {one.actor}") for one in known.changes]
     told.sort(key=lambda entry: entry[0], reverse=True)
     lines = [_happened(at, what, by) for at, what, by in told]
-    return Content("\n").join([_heading("History"), *(lines or [Content("Nothing was said yet.")])])
+    return Content("\n").join(
+        [*_life(known), _heading("History"), *(lines or [Content("Nothing was said yet.")])]
+    )
 
 
 KINDS = {"external_id": "id", "email": "e-mail", "phone": "phone"}
@@ -204,6 +218,25 @@ def _value(value: Any) -> str:
     if value is None:
         return "default"
     return ", ".join(value) or "nothing" if isinstance(value, list) else str(value)
+
+
+def _life(known: Known) -> list[Content]:
+    """What happened to the passes, by the program's clock."""
+    if not known.life:
+        return []
+    zone, _ = zone_of(known.time_zone)
+    lines = [_heading(f"What happened to the passes ({zone.key})")]
+    for one in known.life:
+        details = "; ".join(f"{name}: {_spelled_out(value)}" for name, value in one.details.items())
+        what = one.kind.replace("_", " ") + (f": {details}" if details else "")
+        by = words.TELLERS.get(one.source, one.source)
+        at = one.at.astimezone(zone)
+        lines.append(Content.assemble((f"{at:%Y-%m-%d %H:%M}  ", "$quiet"), _hanging(f"{what} ({by})", 18)))
+    return [*lines, Content("")]
+
+
+def _spelled_out(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _happened(at: datetime, what: str, by: str) -> Content:

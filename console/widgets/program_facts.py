@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from textual.content import Content
 
 from console import words
+from console.expiry import Weak
 from console.plain import inert
 from console.wishes import rules_in_words
+from store import issued, members, programs, rules, templates
 from store.members import Reach
 from store.programs import STATES, Program, Tier
 from store.rules import Rules
+from store.settings import Settings
 from store.times import now
 
 ALERTS = {
@@ -29,13 +34,48 @@ SIGNS = {"ok": ("●", "$text-success"), "unknown": ("◌", "$text-warning")}
 SHOWN_TIERS = 6
 
 
-def facts(
-    program: Program, tiers: Sequence[Tier], reach: Reach, held: Rules, own: Mapping[str, Any], field: str
-) -> Content:
-    """The program's name, its designs, how far its messages get, and the rules they go by."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of a program.
+
+    held, own  the rules that hold, and those of the program itself
+    template   the version in force, of a program of our own
+    issued     by channel, passes of our own: those issued, and those in a wallet
+    """
+
+    tiers: Sequence[Tier]
+    reach: Reach
+    held: Rules
+    own: Mapping[str, Any]
+    template: int | None
+    issued: Mapping[str, tuple[int, int]]
+
+
+def read(connection: sa.Connection, settings: Settings, program: Program) -> Known:
+    """All of it."""
+    return Known(
+        programs.list_tiers(connection, program.id),
+        members.reach(connection, program.id),
+        rules.effective(connection, settings.gate, program.id),
+        rules.own(connection, program.id),
+        templates.newest_version(connection, program.id) if program.own else None,
+        issued.counts(connection, program.id) if program.own else {},
+    )
+
+
+def facts(program: Program, known: Known, settings: Settings, weak: Sequence[Weak] = ()) -> Content:
+    """The program's name, its designs, how far its messages get, and the rules they go by.
+
+    `weak` are the credentials that need somebody, which own passes hang on.
+    """
     lines = [Content.assemble((inert(program.name, 60), "bold"), (f"  {inert(program.id, 40)}", "$quiet"))]
+    tiers, field = known.tiers, settings.passkit.message_field
     if program.own:
-        lines.append(Content("Our own: passbell issues its passes. `passbell passes issue` hands them out."))
+        lines += [
+            Content.styled(inert(one.sentence, 300), "$text-error" if one.fails else "$text-warning")
+            for one in weak
+        ]
+        lines += _own(known, settings)
     elif program.synced_at is None:
         lines.append(Content("Never synced: press s to read its members."))
     elif program.message_field != field:
@@ -44,10 +84,24 @@ def facts(
         )
     found = {tier.message_field_state for tier in tiers}
     lines += [_designs(state, tiers) for state in STATES if state in found]
-    if told := _reach(reach):
+    if told := _reach(known.reach, own=program.own):
         lines.append(Content.styled(told, "$quiet"))
-    lines.append(_rules(held, own))
+    lines.append(_rules(known.held, known.own))
     return Content("\n").join(lines)
+
+
+def _own(known: Known, settings: Settings) -> list[Content]:
+    """Who issues its passes, by which template, and what became of them."""
+    design = f"template {known.template}" if known.template else "no template: `passbell templates add`"
+    told = [
+        f"{words.CHANNELS[channel]} {count:,} issued, {held:,} in a wallet"
+        for channel, (count, held) in known.issued.items()
+    ]
+    issuer = inert(words.own_account(settings), 120)
+    return [
+        Content.assemble(("Issued by passbell ", "$quiet"), f"as {issuer}, {design}"),
+        Content(" · ".join(told) or "No pass yet: `passbell passes issue` makes them."),
+    ]
 
 
 def since(moment: datetime | None) -> str:
@@ -81,10 +135,10 @@ def _rules(held: Rules, own: Mapping[str, Any]) -> Content:
     return Content.assemble((f"{whose} ", "$quiet"), " · ".join(rules_in_words(held)))
 
 
-def _reach(reach: Reach) -> str:
+def _reach(reach: Reach, *, own: bool) -> str:
     told = [
         (reach.opted_out, "opted out"),
         (reach.not_installed, "not in a wallet"),
-        (reach.google_only, "Google only: no sound"),
+        (reach.google_only, "Google only" if own else "Google only: no sound"),
     ]
     return " · ".join(f"{count:,} {said}" for count, said in told if count)

@@ -33,8 +33,12 @@ _WORST = (Outcome.REFUSED, Outcome.THROTTLED, Outcome.UNKNOWN, Outcome.LATER, Ou
 
 @dataclass(slots=True)
 class _Together:
-    """What was committed together. One push tells a phone of all of it, however many passes it has."""
+    """What was committed together. One push tells a phone of all of it, however many passes it has.
 
+    shared  some phone has several of the passes
+    """
+
+    shared: bool = False
     pushes: dict[tuple[str, str], asyncio.Future[Result]] = field(default_factory=dict)
 
 
@@ -118,7 +122,8 @@ class AppleChannel:
 
     async def _tell(self, tokens: Sequence[Token], together: _Together) -> Result:
         if len(tokens) == 1:
-            return await self._tell_one(tokens[0], together)
+            one = tokens[0]
+            return await (self._tell_one(one, together) if together.shared else self._push_to(one))
         results = await asyncio.gather(*(self._tell_one(token, together) for token in tokens))
         for result in results:  # one phone that was told is a message that left
             if result.outcome is Outcome.ACCEPTED:
@@ -171,6 +176,8 @@ class AppleChannel:
             again = [parcel.delivery_id for parcel in parcels if parcel.again]
             seen = arrivals.fetched(connection, again) if again else frozenset()
             put = [_put_of(parcel, tokens.get(parcel.pass_id, ()), seen, together) for parcel in parcels]
+            keys = [(token.pass_type, token.push_token) for one in put for token in one.tokens]
+            together.shared = len(set(keys)) < len(keys)
             written = [
                 Message(parcel.delivery_id, parcel.pass_id, parcel.text)
                 for parcel, one in zip(parcels, put, strict=True)

@@ -15,13 +15,15 @@ import pytest
 import sqlalchemy as sa
 
 from jobs import blasts, house, plans, stage, worker_child
+from jobs.passes import changes
 from jobs.rehearsal import standing
 from store import ledger, migrations
 from store.audiences import Selection
 from store.database import Database
 from store.ledger import Tally
-from store.schema import deliveries, issued
+from store.schema import deliveries, issued, members, pushes_due
 from store.settings import Settings, load
+from store.times import now
 
 TEXT = "Zwei für eins, heute bis 18 Uhr 🎉"
 PATIENCE = 90.0
@@ -118,6 +120,11 @@ class Business:
         with self.database.read() as connection:
             return set(connection.scalars(query))
 
+    def untold(self) -> int:
+        """Passes that changed, and whose phones have yet to be told."""
+        with self.database.read() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(pushes_due)) or 0
+
     def shown(self) -> dict[str, list[str]]:
         alerts = house.control(self.settings, "GET", "alerts")
         return {serial: [alert["text"] for alert in said] for serial, said in alerts.items()}
@@ -190,3 +197,14 @@ def test_a_worker_is_killed_while_pushes_fly_and_nobody_is_alerted_twice(
     assert own.finish(second).counts["accepted"] == 150
     house.settled(own.settings)
     assert set(map(tuple, own.shown().values())) == {(TEXT, "Morgen wieder")}
+
+    # Points change without a blast: a worker pushes, phones fetch, and no lock screen says a word.
+    house.control(own.settings, "POST", "reset-stats")
+    with own.database.write() as connection:
+        ids = list(connection.scalars(sa.select(members.c.id).order_by(members.c.id).limit(20)))
+        connection.execute(members.update().where(members.c.id.in_(ids)).values(points=777))
+        changes.members_changed(connection, own.program.id, dict.fromkeys(ids, ["points"]), at=now())
+    own.wait("all were told", lambda: not own.untold())
+    phones = house.settled(own.settings)
+    assert 0 < phones["fetched"] == phones["listed"] <= phones["pushed"] == 20
+    assert (phones["alerts"], phones["trouble"]) == (0, {})

@@ -1,0 +1,117 @@
+"""How far a blast to passes of our own came beyond the provider's yes, up to the last step to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from textual.content import Content
+from textual.widgets import Static
+
+from console import words
+from jobs.moments import zone_of
+from store import arrivals, deliveries
+from store.arrivals import COUNTED_HOURS, STEPS, Funnel, Step
+
+SHORT = {"accepted": "accepted", "listed": "asked", "fetched": "fetched", "has_users": "held by somebody"}
+"""The steps, where a channel has one line."""
+NAMES = 8
+"""Cells of the column of channels."""
+BAR = 60
+WIDE, TALL = 120, 36
+"""A terminal of at least so many cells has room for a bar for each step."""
+UNKNOWN = "whether anybody saw or read it, nobody is told"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The funnel, and of what Apple accepted how many no phone has fetched, and how many one has."""
+
+    funnel: Funnel
+    not_fetched: int
+    fetched: int
+
+
+def reached(connection: sa.Connection, blast_id: int) -> Reached:
+    """Count how far a blast came."""
+    counts = (deliveries.count(connection, blast_id, fetched=fetched) for fetched in (False, True))
+    return Reached(arrivals.funnel(connection, blast_id), *counts)
+
+
+class FunnelView(Static):
+    """A line for each channel and its last step; on a large terminal a bar for each step."""
+
+    DEFAULT_CSS = "FunnelView { display: none; height: auto; max-height: 12; }"
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self._told: tuple[Reached, str | None] | None = None
+
+    def show(self, found: Reached, time_zone: str | None) -> None:
+        """Show how far it came; times are of this zone."""
+        self._told = found, time_zone
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Take the room that there is now."""
+        if self._told is None:
+            return
+        (found, time_zone), size = self._told, self.app.size
+        large = size.width >= WIDE and size.height >= TALL
+        lines = _bars(found, time_zone) if large else _compact(found.funnel)
+        self.update(Content("\n").join(lines))
+
+
+def _compact(found: Funnel) -> Iterator[Content]:
+    for channel, planned in found.planned.items():
+        steps = found.steps[channel]
+        told = [f"{planned:,} planned", *(f"{step.count:,} {SHORT[name]}" for name, step in steps.items())]
+        yield Content.assemble((f"{words.CHANNELS[channel]:<{NAMES}}", "bold"), _joined(told))
+        yield Content.styled(f"  The last that can be known: {words.LAST_STEPS[channel]}.", "$quiet")
+
+
+def _joined(told: list[str]) -> Content:
+    """The steps in their order, the last one marked."""
+    return Content.assemble(" > ".join(told[:-1]), " > ", (told[-1], "bold"))
+
+
+def _bars(found: Reached, time_zone: str | None) -> Iterator[Content]:
+    for channel, planned in found.funnel.planned.items():
+        steps = {"planned": Step(planned)} | dict(found.funnel.steps[channel])
+        for name, step in steps.items():
+            head = words.CHANNELS[channel] if name == "planned" else ""
+            last = name == STEPS[channel][-1]
+            share = step.count / planned if planned else 0.0
+            filled = int(BAR * share)
+            yield Content.assemble(
+                (f"{head:<{NAMES}}", "bold"),
+                (f"{step.count:>9,}  {words.STEP_WORDS.get(name, name):<18}", "bold" if last else ""),
+                ("━" * filled, "$success" if last else "$primary"),
+                ("━" * (BAR - filled), "$surface-lighten-2"),
+                f" {int(share * 100):>4}%",
+                (_times(step, time_zone), "$quiet"),
+            )
+        yield Content.styled(f"{'':{NAMES + 11}}{_last(channel, found)}", "$quiet")
+
+
+def _last(channel: str, found: Reached) -> str:
+    told = f"The last that can be known: {words.LAST_STEPS[channel]}; {UNKNOWN}."
+    if channel == "apple" and found.not_fetched:
+        told += f" Fetches are counted for {COUNTED_HOURS} hours."
+    return told
+
+
+def _times(step: Step, time_zone: str | None) -> str:
+    """When the first and the last came, where that is known: `  12:05:31 to 12:07:02 CET`."""
+    if step.first_at is None or step.last_at is None:
+        return ""
+    first, last = (_local(moment, time_zone) for moment in (step.first_at, step.last_at))
+    day = "%m-%d %H:%M:%S"
+    until = f"{last:%H:%M:%S}" if first.date() == last.date() else f"{last:{day}}"
+    return f"  {first:{day}} to {until} {last:%Z}"
+
+
+def _local(moment: datetime, time_zone: str | None) -> datetime:
+    return moment.astimezone(zone_of(time_zone)[0])
