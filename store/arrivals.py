@@ -7,6 +7,7 @@ Passes"). Google: whether anybody has saved the pass. PassKit: nothing beyond it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +15,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.database import among, as_table, later, upsert
+from store.database import among, as_table, kept, later, spread, upsert
 from store.issued import modified, next_tag
 from store.schema import BigId, arrivals, deliveries, issued, passes
-from store.times import rfc3339
+from store.times import Moment, rfc3339
 
 COUNTED_HOURS = 48
 """Who fetches later than this after the push is not counted: phones look by themselves once a day."""
@@ -139,7 +140,13 @@ def note_fetched(connection: sa.Connection, pass_id: int, *, tag: int, at: datet
 
 def note_fetched_all(connection: sa.Connection, served: Sequence[tuple[int, int]], *, at: datetime) -> None:
     """The same for many: passes, each with the tag that was served."""
-    rows = as_table(connection, served, {"pass_id": BigId, "tag": sa.BigInteger()}).subquery()
+    connection.execute(_note_fetched(connection), {"served": json.dumps(list(served)), "at": at})
+
+
+@kept
+def _note_fetched(connection: sa.Connection) -> sa.Update:
+    document, at = sa.bindparam("served", type_=sa.Text), sa.bindparam("at", type_=Moment())
+    rows = spread(connection, document, {"pass_id": BigId, "tag": sa.BigInteger()}).subquery()
     older = arrivals.alias("older")
     newest = sa.select(sa.func.max(older.c.tag)).where(
         older.c.pass_id == rows.c.pass_id, older.c.tag <= rows.c.tag
@@ -147,13 +154,9 @@ def note_fetched_all(connection: sa.Connection, served: Sequence[tuple[int, int]
     shown = sa.exists().where(
         rows.c.pass_id == arrivals.c.pass_id, arrivals.c.tag == newest.correlate(rows).scalar_subquery()
     )
-    connection.execute(
+    return (
         arrivals.update()
-        .where(
-            among(connection, arrivals.c.pass_id, [pass_id for pass_id, _ in served]),
-            arrivals.c.fetched_at.is_(None),
-            shown,
-        )
+        .where(arrivals.c.pass_id.in_(sa.select(rows.c.pass_id)), arrivals.c.fetched_at.is_(None), shown)
         .values(fetched_at=at, listed_at=sa.func.coalesce(arrivals.c.listed_at, at))
     )
 
@@ -161,10 +164,15 @@ def note_fetched_all(connection: sa.Connection, served: Sequence[tuple[int, int]
 def awaited(connection: sa.Connection, pass_ids: Iterable[int]) -> set[int]:
     """Those of these passes with a message that nobody has fetched yet: for all others there is nothing to
     note, and no transaction is worth it."""
-    query = sa.select(arrivals.c.pass_id).where(
-        among(connection, arrivals.c.pass_id, list(pass_ids)), arrivals.c.fetched_at.is_(None)
-    )
-    return set(connection.scalars(query))
+    asked = {"asked": json.dumps([[pass_id] for pass_id in pass_ids])}
+    return set(connection.scalars(_awaited(connection), asked))
+
+
+@kept
+def _awaited(connection: sa.Connection) -> sa.Select[int]:
+    asked = spread(connection, sa.bindparam("asked", type_=sa.Text), {"pass_id": BigId}).subquery()
+    query = sa.select(arrivals.c.pass_id).join(asked, asked.c.pass_id == arrivals.c.pass_id)
+    return query.where(arrivals.c.fetched_at.is_(None))
 
 
 def note_has_users(connection: sa.Connection, delivery_id: int, pass_id: int, has_users: bool) -> None:

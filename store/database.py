@@ -7,11 +7,12 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from store.errors import PassbellError, Refused, UsageError
 from store.times import Moment
 
 log = logging.getLogger("passbell")
+
+Statement = TypeVar("Statement")
 
 BUSY_SECONDS = 20.0
 """How long a writer waits for another one. Longer than the longest of ours: a big plan or import.
@@ -219,7 +222,15 @@ def as_table(
 ) -> sa.Select[Any]:
     """Rows as a table. They travel as one bound value: a parameter each ends at 32,766 (SQLite) or 65,535."""
     spelled = [[_spelled(connection, cell) for cell in row] for row in rows]
-    document = sa.literal(json.dumps(spelled), sa.Text)
+    return spread(connection, sa.literal(json.dumps(spelled), sa.Text), columns)
+
+
+def spread(
+    connection: sa.Connection,
+    document: sa.ColumnElement[str],
+    columns: Mapping[str, sa.types.TypeEngine[Any]],
+) -> sa.Select[Any]:
+    """Rows out of a JSON document `[[...], ...]`, which a kept statement takes as a parameter."""
     cells: list[sa.ColumnElement[Any]]
     if connection.dialect.name == "postgresql":
         item = sa.func.jsonb_array_elements(sa.cast(document, postgresql.JSONB)).column_valued("item")
@@ -240,6 +251,20 @@ def _spelled(connection: sa.Connection, cell: Any) -> Any:
         return cell
     text = cell.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     return text if connection.dialect.name == "sqlite" else f"{text}+00"
+
+
+def kept(build: Callable[[sa.Connection], Statement]) -> Callable[[sa.Connection], Statement]:
+    """A statement that is built once for each dialect: for small ones that costs more than their running."""
+    built: dict[str, Statement] = {}
+
+    @wraps(build)
+    def found(connection: sa.Connection) -> Statement:
+        dialect = connection.dialect.name
+        if dialect not in built:
+            built[dialect] = build(connection)
+        return built[dialect]
+
+    return found
 
 
 def has_item(connection: sa.Connection, array: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:

@@ -6,6 +6,7 @@ other, and no two of them ever wait crosswise.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from store import pass_events
-from store.database import among, as_table, upsert
+from store.database import among, kept, spread, upsert
 from store.issued import TAG, next_tag
-from store.schema import devices, installation, issued, passes, registrations
-from store.times import now
+from store.schema import BigId, devices, installation, issued, passes, registrations
+from store.times import Moment, now
+
+_STAY = ("installed", "invalidated")
+"""What a pass stays when it is registered."""
+_NEWEST = sa.select(installation.c.value).where(installation.c.name == TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,48 +81,24 @@ def register_all(
     kept a newer tag: it may have come there by an old file.
     """
     tag = next_tag(connection)
-    found = _passes(connection, {place.serial for place, _ in wanted})
-    ours = [
-        (place, token)
-        for place, token in wanted
-        if place.serial in found and found[place.serial].pass_type == place.pass_type
-    ]
+    found = _wanted(connection, {place for place, _ in wanted})
+    ours = [(place, token) for place, token in wanted if place in found]
     if not ours:
         return [None] * len(wanted)
     device_ids = _devices(connection, ours, at)
-    before = {
-        (row.device_id, row.pass_id)
-        for row in connection.execute(
-            sa.select(registrations.c.device_id, registrations.c.pass_id).where(
-                among(connection, registrations.c.device_id, list(device_ids.values()))
-            )
-        )
-    }
-    pairs = {
-        place: (device_ids[place.pass_type, place.library_id], found[place.serial].pass_id)
-        for place, _ in ours
-    }
     rows = [
-        {
-            "device_id": pair[0],
-            "pass_id": pair[1],
-            "at": at,
-            "tag": tag if found[place.serial].changed else None,
-        }
-        for place, pair in pairs.items()
+        (device_ids[place.pass_type, place.library_id], row.pass_id, tag if row.changed else None)
+        for place, row in found.items()
     ]
-    statement = upsert(connection, registrations)
-    again = statement.on_conflict_do_update(
-        index_elements=["device_id", "pass_id"], set_={"tag": statement.excluded.tag}
-    )
-    connection.execute(again, rows)
-    _installed(connection, [row["pass_id"] for row in rows], at)
+    connection.execute(_register(connection), {"rows": json.dumps(rows), "at": at})
+    bare = {row.pass_id for row in found.values() if row.status not in _STAY}
+    if bare:
+        _installed(connection, sorted(bare), at)
+    before = {place for place, row in found.items() if row.registered}
     outcomes: list[bool | None] = []
     for place, _ in wanted:
-        pair = pairs.get(place)
-        outcomes.append(None if pair is None else pair not in before)
-        if pair is not None:
-            before.add(pair)
+        outcomes.append(place not in before if place in found else None)
+        before.add(place)
     return outcomes
 
 
@@ -131,20 +112,8 @@ def unregister(
 def unregister_all(connection: sa.Connection, places: Sequence[Place], *, at: datetime) -> list[bool]:
     """Whether each was registered. A pass without any device is `uninstalled`; a device without any goes."""
     next_tag(connection)
-    asked = _asked(connection, [(one.pass_type, one.library_id, one.serial) for one in places], "serial")
-    rows = connection.execute(
-        sa.select(registrations.c.device_id, registrations.c.pass_id, asked)
-        .join(devices, devices.c.id == registrations.c.device_id)
-        .join(issued, issued.c.pass_id == registrations.c.pass_id)
-        .join(
-            asked,
-            sa.and_(
-                asked.c.pass_type == devices.c.pass_type,
-                asked.c.library_id == devices.c.library_id,
-                asked.c.serial == issued.c.serial,
-            ),
-        )
-    ).all()
+    asked = json.dumps([(one.pass_type, one.library_id, one.serial) for one in places])
+    rows = connection.execute(_registered(connection), {"asked": asked}).all()
     _take_off(connection, {(row.device_id, row.pass_id) for row in rows}, at, {})
     were = {Place(row.pass_type, row.library_id, row.serial) for row in rows}
     outcomes = []
@@ -189,21 +158,10 @@ def changed_for(connection: sa.Connection, questions: Sequence[Question]) -> lis
     put back from a backup. Taken at its word, it would hide every change until the counter passed it.
     """
     # Read before the passes: a change that comes between the two has a tag above it.
-    newest = int(connection.scalar(sa.select(installation.c.value).where(installation.c.name == TAG)) or 0)
-    asked = _asked(connection, sorted({(one.pass_type, one.library_id) for one in questions}))
-    by_change = sa.case((registrations.c.tag > issued.c.tag, registrations.c.tag), else_=issued.c.tag)
+    newest = int(connection.scalar(_NEWEST) or 0)
+    asked = json.dumps(sorted({(one.pass_type, one.library_id) for one in questions}))
     held: dict[tuple[str, str], list[Any]] = {}
-    for row in connection.execute(
-        sa.select(devices.c.pass_type, devices.c.library_id, issued.c.pass_id, issued.c.serial)
-        .add_columns(by_change.label("tag"))
-        .join(
-            asked,
-            sa.and_(asked.c.pass_type == devices.c.pass_type, asked.c.library_id == devices.c.library_id),
-        )
-        .join(registrations, registrations.c.device_id == devices.c.id)
-        .join(issued, issued.c.pass_id == registrations.c.pass_id)
-        .order_by(sa.literal_column("tag"), issued.c.serial)
-    ):
+    for row in connection.execute(_held(connection), {"asked": asked}):
         held.setdefault((row.pass_type, row.library_id), []).append(row)
     answers: list[Changes | None] = []
     for one in questions:
@@ -246,13 +204,28 @@ def any_token(connection: sa.Connection, program_id: str) -> Token | None:
     return None if row is None else Token(*row)
 
 
-def _passes(connection: sa.Connection, serials: Iterable[str]) -> dict[str, Any]:
-    asked = as_table(connection, [(one,) for one in sorted(serials)], {"serial": sa.Text()}).subquery()
+def _wanted(connection: sa.Connection, places: Iterable[Place]) -> dict[Place, Any]:
+    """Those of these places whose pass is ours, and how pass and place stand."""
+    asked = json.dumps([(one.pass_type, one.library_id, one.serial) for one in places])
+    rows = connection.execute(_standing(connection), {"asked": asked})
+    return {Place(row.pass_type, row.library_id, row.serial): row for row in rows}
+
+
+@kept
+def _standing(connection: sa.Connection) -> sa.Select[Any]:
+    asked = _asked(connection, "serial")
     # `add` gives a pass the whole second of its making; any change is at least a second above that.
     changed = (issued.c.changed_at > issued.c.at).label("changed")
-    query = sa.select(issued.c.serial, issued.c.pass_id, issued.c.pass_type, changed)
-    rows = connection.execute(query.join(asked, asked.c.serial == issued.c.serial))
-    return {row.serial: row for row in rows}
+    registered = registrations.c.pass_id.is_not(None).label("registered")
+    ours = sa.and_(issued.c.serial == asked.c.serial, issued.c.pass_type == asked.c.pass_type)
+    there = sa.and_(registrations.c.device_id == devices.c.id, registrations.c.pass_id == issued.c.pass_id)
+    return (
+        sa.select(asked, issued.c.pass_id, passes.c.status, changed, registered)
+        .join(issued, ours)
+        .join(passes, passes.c.id == issued.c.pass_id)
+        .outerjoin(devices, _is_asked(asked))
+        .outerjoin(registrations, there)
+    )
 
 
 def _devices(
@@ -260,22 +233,61 @@ def _devices(
 ) -> dict[tuple[str, str], int]:
     """The devices' ids, after their tokens were written."""
     newest = {(place.pass_type, place.library_id): token for place, token in wanted}
-    rows = [
-        {"pass_type": pass_type, "library_id": library_id, "push_token": token, "seen_at": at}
-        for (pass_type, library_id), token in newest.items()
-    ]
-    statement = upsert(connection, devices)
-    told = {name: statement.excluded[name] for name in ("push_token", "seen_at")}
-    statement = statement.on_conflict_do_update(index_elements=["pass_type", "library_id"], set_=told)
-    columns = (devices.c.id, devices.c.pass_type, devices.c.library_id)
-    kept = connection.execute(statement.returning(*columns), rows)
-    return {(row.pass_type, row.library_id): row.id for row in kept}
+    rows = json.dumps([(*device, token) for device, token in newest.items()])
+    told = connection.execute(_meet(connection), {"asked": rows, "at": at})
+    return {(row.pass_type, row.library_id): row.id for row in told}
+
+
+@kept
+def _meet(connection: sa.Connection) -> Any:
+    asked = _asked(connection, "push_token")
+    names = ["pass_type", "library_id", "push_token", "seen_at"]
+    # Without a condition, SQLite takes ON CONFLICT for a part of the question.
+    told = sa.select(asked, sa.bindparam("at", type_=Moment())).where(sa.true())
+    statement = upsert(connection, devices).from_select(names, told)
+    newer = {name: statement.excluded[name] for name in ("push_token", "seen_at")}
+    statement = statement.on_conflict_do_update(index_elements=["pass_type", "library_id"], set_=newer)
+    return statement.returning(devices.c.id, devices.c.pass_type, devices.c.library_id)
+
+
+@kept
+def _register(connection: sa.Connection) -> Any:
+    cells = {"device_id": BigId, "pass_id": BigId, "tag": sa.BigInteger()}
+    rows = spread(connection, sa.bindparam("rows", type_=sa.Text), cells).subquery()
+    told = sa.select(rows, sa.bindparam("at", type_=Moment())).where(sa.true())
+    statement = upsert(connection, registrations).from_select([*cells, "at"], told)
+    newer = {"tag": statement.excluded.tag}
+    return statement.on_conflict_do_update(index_elements=["device_id", "pass_id"], set_=newer)
+
+
+@kept
+def _registered(connection: sa.Connection) -> sa.Select[Any]:
+    asked = _asked(connection, "serial")
+    return (
+        sa.select(registrations.c.device_id, registrations.c.pass_id, asked)
+        .join(devices, devices.c.id == registrations.c.device_id)
+        .join(issued, issued.c.pass_id == registrations.c.pass_id)
+        .join(asked, sa.and_(_is_asked(asked), asked.c.serial == issued.c.serial))
+    )
+
+
+@kept
+def _held(connection: sa.Connection) -> sa.Select[Any]:
+    by_change = sa.case((registrations.c.tag > issued.c.tag, registrations.c.tag), else_=issued.c.tag)
+    return (
+        sa.select(devices.c.pass_type, devices.c.library_id, issued.c.pass_id, issued.c.serial)
+        .add_columns(by_change.label("tag"))
+        .join(asked := _asked(connection), _is_asked(asked))
+        .join(registrations, registrations.c.device_id == devices.c.id)
+        .join(issued, issued.c.pass_id == registrations.c.pass_id)
+        .order_by(sa.literal_column("tag"), issued.c.serial)
+    )
 
 
 def _installed(connection: sa.Connection, pass_ids: Sequence[int], at: datetime) -> None:
     turned = connection.scalars(
         passes.update()
-        .where(among(connection, passes.c.id, pass_ids), passes.c.status.not_in(("installed", "invalidated")))
+        .where(among(connection, passes.c.id, pass_ids), passes.c.status.not_in(_STAY))
         .values(status="installed", installed_at=at, wallets=["apple"])
         .returning(passes.c.id)
     )
@@ -310,6 +322,11 @@ def _take_off(
     pass_events.add(connection, events)
 
 
-def _asked(connection: sa.Connection, rows: Sequence[Sequence[str]], *more: str) -> sa.Subquery:
+def _asked(connection: sa.Connection, *more: str) -> sa.Subquery:
+    """The parameter `asked` as rows: devices by their names, and what else is told of each."""
     columns = {name: sa.Text() for name in ("pass_type", "library_id", *more)}
-    return as_table(connection, rows, columns).subquery()
+    return spread(connection, sa.bindparam("asked", type_=sa.Text), columns).subquery()
+
+
+def _is_asked(asked: sa.Subquery) -> sa.ColumnElement[bool]:
+    return sa.and_(asked.c.pass_type == devices.c.pass_type, asked.c.library_id == devices.c.library_id)

@@ -22,6 +22,13 @@ from store.times import Moment
 TAG = "tag"
 """The counter's name among the facts of the store."""
 
+_COUNT = (
+    installation.update()
+    .where(installation.c.name == TAG)
+    .values(value=sa.cast(sa.cast(installation.c.value, sa.BigInteger) + 1, sa.Text))
+    .returning(installation.c.value)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class NewPass:
@@ -126,13 +133,11 @@ def counts(connection: sa.Connection, program_id: str) -> dict[str, tuple[int, i
 
 def next_tag(connection: sa.Connection) -> int:
     """The tag of this transaction's change. Others that change passes wait until it has ended."""
-    value = sa.cast(sa.cast(installation.c.value, sa.BigInteger) + 1, sa.Text)
-    count = installation.update().where(installation.c.name == TAG).values(value=value)
-    counted = connection.scalar(count.returning(installation.c.value))
+    counted = connection.scalar(_COUNT)
     if counted is None:
         row = {"name": TAG, "value": "0"}
         connection.execute(upsert(connection, installation).values(**row).on_conflict_do_nothing())
-        counted = connection.execute(count.returning(installation.c.value)).scalar_one()
+        counted = connection.execute(_COUNT).scalar_one()
     return int(counted)
 
 

@@ -136,6 +136,7 @@ templates = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True, doc="1, 2, ...: a change is a new version"),
     sa.Column("design", Json, nullable=False, doc="the template as it was read; see jobs/passes/template.py"),
     sa.Column("hash", sa.Text, nullable=False, doc="over design and files: the same template twice is one"),
+    sa.Column("tag", sa.BigInteger, nullable=False, doc="passes with a later tag show this version"),
     sa.Column("at", Moment, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
 )

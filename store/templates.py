@@ -13,8 +13,16 @@ import sqlalchemy as sa
 
 from store.database import lock
 from store.errors import UsageError
+from store.issued import next_tag
 from store.schema import template_files, templates
 from store.times import rfc3339
+
+_NEWEST = (
+    sa.select(templates.c.version, templates.c.hash)
+    .where(templates.c.program_id == sa.bindparam("program"))
+    .order_by(templates.c.version.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,7 @@ class Stored:
     """One version of a program's template.
 
     design  the template's table as it was read; jobs/passes/template.py knows its meaning
+    tag     of the moment when it came: a pass with a later one shows it
     files   images by their names in the pass
     """
 
@@ -29,6 +38,7 @@ class Stored:
     version: int
     design: Mapping[str, Any]
     hash: str
+    tag: int
     at: datetime
     actor: str
     files: Mapping[str, bytes]
@@ -72,11 +82,8 @@ def add(
     if newest_ is not None and newest_.hash == wanted:
         return newest_.version, False
     version = 1 if newest_ is None else newest_.version + 1
-    connection.execute(
-        templates.insert().values(
-            program_id=program_id, version=version, design=dict(design), hash=wanted, at=at, actor=actor
-        )
-    )
+    row = {"program_id": program_id, "version": version, "design": dict(design), "hash": wanted}
+    connection.execute(templates.insert().values(**row, tag=next_tag(connection), at=at, actor=actor))
     rows = [
         {"program_id": program_id, "version": version, "name": name, "content": content}
         for name, content in sorted(files.items())
@@ -118,13 +125,7 @@ def listed(connection: sa.Connection, program_id: str) -> list[Stored]:
 
 
 def _newest(connection: sa.Connection, program_id: str) -> Any:
-    query = (
-        sa.select(templates.c.version, templates.c.hash)
-        .where(templates.c.program_id == program_id)
-        .order_by(templates.c.version.desc())
-        .limit(1)
-    )
-    return connection.execute(query).one_or_none()
+    return connection.execute(_NEWEST, {"program": program_id}).one_or_none()
 
 
 def _files(connection: sa.Connection, program_id: str, version: int) -> dict[str, bytes]:

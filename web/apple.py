@@ -19,12 +19,12 @@ from urllib.parse import parse_qs, unquote_to_bytes
 import sqlalchemy as sa
 from starlette.types import Receive, Scope, Send
 
-from store import arrivals, devices, issued
+from store import arrivals, devices
 from store.devices import Changes, Place, Question
-from store.issued import Issued
 from store.times import now
 from web.face import Face, Handler, answer, refuse
 from web.phone_log import PhoneLog
+from web.pkpasses import Standing
 
 KIND = b"application/vnd.apple.pkpass"
 LONGEST = 200
@@ -32,7 +32,7 @@ LONGEST = 200
 _PUSH_TOKEN = re.compile(r"[0-9A-Za-z_-]{1,1024}")
 """Apple: "never assume its length". It goes into a path, so it has to be made of what a path can hold."""
 _TAG = re.compile(r"[0-9]{1,18}")
-_NOBODY = Issued(0, "", 0, "", "", "", None, "0" * 32, 0, datetime.min, None, None, "")
+_NOBODYS = "0" * 32
 """What a token is compared with where there is no such pass, so that both take the same time."""
 
 
@@ -75,7 +75,6 @@ class Apple:
     def __init__(self, face: Face) -> None:
         self._face = face
         self._phone_log = PhoneLog()
-        self._known = face.gathered_read(_known)
         self._changes = face.gathered_read(devices.changed_for)
         self._awaited = face.gathered_read(_awaited)
         self._write = face.gathered_write(_write)
@@ -158,25 +157,21 @@ class Apple:
         found = None if place is None else await self._allowed(place, scope)
         if found is None:
             return await _unauthorised(send)
-        if await self._too_fast(found.serial, send):
+        held = found.held
+        if await self._too_fast(held.holder.serial, send):
             return None
-        modified = (b"last-modified", format_datetime(found.changed_at, usegmt=True).encode())
+        modified = (b"last-modified", format_datetime(held.changed_at, usegmt=True).encode())
         since = _since(scope)
-        if since is not None and found.changed_at <= since:
+        if since is not None and held.changed_at <= since:
             return await answer(send, 304, more=[modified])
         if scope["method"] == "HEAD":
             more = [modified, (b"content-type", KIND)]
             await send({"type": "http.response.start", "status": 200, "headers": more})
             return await send({"type": "http.response.body", "body": b""})
-        try:
-            served = await self._face.pkpasses.of(found)
-        except LookupError:  # it was deleted between the two
-            return await _unauthorised(send)
-        # Asked after the pass was read: a message that is on it is in the store by now.
-        if await self._awaited((found.pass_id,)):
-            await self._write(_Fetched(found.pass_id, served.tag))
-        modified = (b"last-modified", format_datetime(served.changed_at, usegmt=True).encode())
-        return await answer(send, 200, served.content, KIND, [modified])
+        content = await self._face.pkpasses.of(found)
+        if found.awaited:
+            await self._write(_Fetched(held.pass_id, held.tag))
+        return await answer(send, 200, content, KIND, [modified])
 
     async def _log(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Phones report their errors here; 200 whatever becomes of them."""
@@ -184,15 +179,16 @@ class Apple:
             return await refuse(send, 400, 'the body has to be {"logs": ["...", ...]}')
         return await answer(send, 200)
 
-    async def _allowed(self, place: Place, scope: Scope) -> Issued | None:
+    async def _allowed(self, place: Place, scope: Scope) -> Standing | None:
         """The pass, if the request carries its token."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        found: Issued | None = await self._known(place.serial)
-        known = found or _NOBODY
+        found: Standing | None = await self._face.pkpasses.standing(place.serial)
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
-        same = hmac.compare_digest(token.strip(), known.token.encode())
-        right = scheme.lower() == b"applepass" and known.channel == "apple"
-        return found if same and right and known.pass_type == place.pass_type else None
+        known = _NOBODYS if found is None else found.held.holder.token
+        same = hmac.compare_digest(token.strip(), known.encode())
+        if found is None or not same or scheme.lower() != b"applepass":
+            return None
+        return found if (found.held.channel, found.held.pass_type) == ("apple", place.pass_type) else None
 
     async def _too_fast(self, who: str, send: Send) -> bool:
         """Whether a device, or a pass, asks too often; it then was told to wait."""
@@ -201,11 +197,6 @@ class Apple:
             return False
         await refuse(send, 429, "too many requests", [(b"retry-after", b"%d" % seconds)])
         return True
-
-
-def _known(connection: sa.Connection, serials: Sequence[str]) -> list[Issued | None]:
-    found = issued.by_serials(connection, set(serials))
-    return [found.get(serial) for serial in serials]
 
 
 def _awaited(connection: sa.Connection, each: Sequence[Sequence[int]]) -> list[bool]:

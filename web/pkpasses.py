@@ -16,8 +16,7 @@ from jobs.passes.credentials import AppleIdentity, apple_identity
 from jobs.passes.holders import Held
 from jobs.passes.pkpass import Blank, build
 from jobs.passes.signing import Signer
-from store import templates
-from store.issued import Issued
+from store import arrivals, templates
 
 if TYPE_CHECKING:
     from web.face import Face
@@ -37,7 +36,18 @@ class Served:
     changed_at: datetime
 
 
-_State = tuple[Held, int]
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A pass as it is now, with its template's version.
+
+    awaited  a message is on it that nobody has fetched yet
+    """
+
+    held: Held
+    version: int
+    awaited: bool
+
+
 _Key = tuple[int, int, int, bool]
 
 
@@ -46,7 +56,8 @@ class Pkpasses:
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._read = face.gathered_read(_states)
+        self.standing = face.gathered_read(_standing)
+        """How the pass with a serial is; None: there is no such pass."""
         self._signed: OrderedDict[_Key, Served] = OrderedDict()
         self._size = 0
         self._signing: dict[_Key, asyncio.Task[Served]] = {}
@@ -54,16 +65,13 @@ class Pkpasses:
         self._opening = asyncio.Lock()
         self._signs_with: tuple[AppleIdentity, Signer] | None = None
 
-    async def of(self, found: Issued) -> Served:
-        """The pass as it is now: its text, tag and Last-Modified belong together.
+    async def of(self, standing: Standing) -> Served:
+        """The pass as it stood: its text, tag and Last-Modified belong together.
 
-        Raises LookupError where it was deleted a moment ago, UsageError where its program has no template.
+        Raises UsageError where its program has no template.
         """
-        state: _State | None = await self._read(found.pass_id)
-        if state is None:
-            raise LookupError(f"pass {found.pass_id} is gone")
-        held, version = state
-        key = (found.pass_id, held.tag, version, held.holder.voided)
+        held = standing.held
+        key = (held.pass_id, held.tag, standing.version, held.holder.voided)
         if key in self._signed:
             self._signed.move_to_end(key)
             return self._signed[key]
@@ -103,11 +111,16 @@ class Pkpasses:
         return found
 
 
-def _states(connection: sa.Connection, pass_ids: Sequence[int]) -> list[_State | None]:
-    """Each pass with its template's version. What a pass shows and its tag are read in one statement."""
-    found = {one.pass_id: one for one in holders.read(connection, sorted(set(pass_ids)))}
+def _standing(connection: sa.Connection, serials: Sequence[str]) -> list[Standing | None]:
+    """Each pass as it is. What a pass shows and its tag are read in one statement."""
+    found = holders.by_serials(connection, set(serials))
+    # After the passes: a template that changes between the two gives them a tag above the one read here, and
+    # a message that is on one of them is in the store by now.
     ids = {one.holder.program_id for one in found.values()}
-    # After the passes: a template that changes between the two gives them a tag above the one read here.
     versions = {id_: templates.newest_version(connection, id_) or 0 for id_ in ids}
-    held = [found.get(pass_id) for pass_id in pass_ids]
-    return [None if one is None else (one, versions[one.holder.program_id]) for one in held]
+    awaited = arrivals.awaited(connection, [one.pass_id for one in found.values()]) if found else set()
+    standing = {
+        serial: Standing(one, versions[one.holder.program_id], one.pass_id in awaited)
+        for serial, one in found.items()
+    }
+    return [standing.get(serial) for serial in serials]

@@ -25,7 +25,7 @@ from jobs.passes.holders import Held
 from jobs.passes.template import Template
 from store import templates
 from store.database import Database
-from store.schema import issued, passes
+from store.schema import deliveries, issued, passes
 from store.settings import Settings
 from store.times import now
 
@@ -88,9 +88,11 @@ class _Run:
         self._design, self._version, self._progress = design, version, progress
         self._placed = Placed()
         self._over = False
+        self._answered = 0
 
     async def whole(self, total: int) -> Placed:
         """All of them, chunk by chunk; what Google took is written after each."""
+        self._progress(0, total)
         limits = self._settings.google
         pacer = Pacer(
             self._database,
@@ -127,17 +129,19 @@ class _Run:
         while not self._over and (chunk := await asyncio.to_thread(self._next, last)):
             last = chunk[-1].pass_id
             room = asyncio.Semaphore(google.account.concurrency)
-            taken = await asyncio.gather(*(self._one(google, held, room) for held in chunk))
+            taken = await asyncio.gather(*(self._one(google, held, room, total) for held in chunk))
             done = [held for held, took in zip(chunk, taken, strict=True) if took]
             await asyncio.to_thread(self._note, done)
             self._placed.placed += len(done)
-            self._progress(self._placed.placed, total)
 
-    async def _one(self, google: Google, held: Held, room: asyncio.Semaphore) -> bool:
+    async def _one(self, google: Google, held: Held, room: asyncio.Semaphore, total: int) -> bool:
         state = "INACTIVE" if held.holder.voided else "ACTIVE"
         kind, body = google_design.object_body(self._design, held.holder, issuer=google.issuer, state=state)
         async with room:
-            return not self._over and await self._insert(google, f"{kind}Object", body)
+            took = not self._over and await self._insert(google, f"{kind}Object", body)
+        self._answered += took
+        self._progress(self._answered, total)
+        return took
 
     async def _insert(
         self, google: Google, resource: str, body: dict[str, Any], exists: bool = False
@@ -186,4 +190,6 @@ def _waiting(program_id: str) -> sa.Select[Any]:
         sa.select(passes.c.id)
         .join(issued, issued.c.pass_id == passes.c.id)
         .where(passes.c.program_id == program_id, passes.c.channel == "google", issued.c.placed_at.is_(None))
+        # A message on its way writes the same object: what it shows is known once it is settled.
+        .where(~sa.exists().where(deliveries.c.pass_id == passes.c.id, deliveries.c.state == "sending"))
     )

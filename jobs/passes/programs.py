@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from jobs.passes import changes
+from jobs.passes import changes, template
 from jobs.passes.template import STYLES, Template
 from store import audit, programs, templates, texts, zones
 from store.database import Database
@@ -110,6 +109,7 @@ def add_template(
     with database.write() as connection:
         found = own(connection, program, settings)
         _check_names(connection, found.id, design)
+        _check_google(connection, found.id, design)
         version, new = templates.add(connection, found.id, design.table, design.files, at=at, actor=actor)
         if new:
             programs.set_message_field(connection, found.id, f"meta.{design.message.key}")
@@ -117,7 +117,7 @@ def add_template(
             audit.append(
                 connection, actor=actor, act="template.add", subject=found.id, details=details, at=at
             )
-        since = templates.get(connection, found.id, version).at
+        since = templates.get(connection, found.id, version).tag
     return Added(found.id, version, new, _change_passes(database, found.id, since, progress))
 
 
@@ -141,10 +141,24 @@ def _check_names(connection: sa.Connection, program_id: str, design: Template) -
             texts.check_fields(f"{{{name}}}", [*texts.BUILT_IN, *own_names])
 
 
-def _change_passes(database: Database, program_id: str, since: datetime, progress: Progress) -> int:
-    """Change each pass that was last changed before this moment, a transaction a chunk: phones that ask in
+def _check_google(connection: sa.Connection, program_id: str, design: Template) -> None:
+    """Refuse another type at Google once passes were issued there: Google would not find them under it."""
+    before = templates.listed(connection, program_id)
+    held = sa.exists().where(passes.c.program_id == program_id, passes.c.channel == "google")
+    if not before or not connection.scalar(sa.select(held)):
+        return
+    was = template.of(before[0]).google.type
+    if was != design.google.type:
+        raise Refused(
+            f"this program's passes are of the type {was} at Google, and cannot become {design.google.type}: "
+            "make another program for it"
+        )
+
+
+def _change_passes(database: Database, program_id: str, since: int, progress: Progress) -> int:
+    """Change each pass that was last changed before this tag, a transaction a chunk: phones that ask in
     the meantime are not kept waiting. Returns how many there were."""
-    wanted = (passes.c.program_id == program_id, issued.c.changed_at <= since)
+    wanted = (passes.c.program_id == program_id, issued.c.tag <= since)
     joined = passes.join(issued, issued.c.pass_id == passes.c.id)
     with database.read() as connection:
         total = connection.execute(sa.select(sa.func.count()).select_from(joined).where(*wanted)).scalar_one()

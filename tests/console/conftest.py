@@ -21,6 +21,7 @@ from store.database import Database
 from store.schema import blasts, programs, workers
 from store.settings import load
 from tests.console.hands import at_rest
+from tests.console.own import fill_own
 from tests.console.seed import ACTOR, Clock, fill, stopped
 
 
@@ -115,6 +116,32 @@ def seat(home: Path, **flags: str) -> Desk:
 def desk(seeded: tuple[Path, Clock], clock: Clock, tmp_path: Path) -> Iterator[Desk]:
     """A desk with a copy of the seeded store: three programs, 300 members, two audiences, six blasts."""
     shutil.copy(seeded[0], tmp_path / "passbell.db")
+    desk = seat(tmp_path)
+    yield desk
+    desk.database.close()
+
+
+@pytest.fixture(scope="session")
+def seeded_own(seeded: tuple[Path, Clock], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clock]:
+    """The seeded store with a program of our own besides, made once, and its clock."""
+    home = tmp_path_factory.mktemp("seeded-own")
+    shutil.copy(seeded[0], home / "passbell.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PASSBELL_PASSKIT__API_KEY", raising=False)
+        settings = load(home, {"engine.undo_seconds": "0"})
+    database, clock = Database(settings.store_url), Clock()
+    clock.at = seeded[1].at
+    with stopped(clock):
+        fill_own(database, settings, clock)
+    database.close()
+    return home / "passbell.db", clock
+
+
+@pytest.fixture
+def own_desk(seeded_own: tuple[Path, Clock], clock: Clock, tmp_path: Path) -> Iterator[Desk]:
+    """The desk with a program of our own besides, and its three blasts."""
+    clock.at = seeded_own[1].at
+    shutil.copy(seeded_own[0], tmp_path / "passbell.db")
     desk = seat(tmp_path)
     yield desk
     desk.database.close()

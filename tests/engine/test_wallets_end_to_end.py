@@ -203,7 +203,7 @@ def test_a_worker_is_killed_while_pushes_fly_and_nobody_is_alerted_twice(
     with own.database.write() as connection:
         ids = list(connection.scalars(sa.select(members.c.id).order_by(members.c.id).limit(20)))
         connection.execute(members.update().where(members.c.id.in_(ids)).values(points=777))
-        changes.members_changed(connection, own.program.id, dict.fromkeys(ids, ["points"]), at=now())
+        changes.members_changed(connection, own.program.id, {id_: ["points"] for id_ in ids}, at=now())
     own.wait("all were told", lambda: not own.untold())
     phones = house.settled(own.settings)
     assert 0 < phones["fetched"] == phones["listed"] <= phones["pushed"] == 20

@@ -72,9 +72,13 @@ def test_a_message_is_taken_once_from_each_source(database: Database) -> None:
 
 
 def test_what_is_rolled_back_was_not_heard(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.write() as connection:
-        heard.take(connection, "google", "n1", until=NOW + HOUR, at=NOW)
-        raise RuntimeError
+    def take_and_fail() -> None:
+        with database.write() as connection:
+            heard.take(connection, "google", "n1", until=NOW + HOUR, at=NOW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        take_and_fail()
     with database.write() as connection:
         assert heard.take(connection, "google", "n1", until=NOW + HOUR, at=NOW)
 

@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("design", Json, nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("tag", sa.BigInteger(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
