@@ -325,7 +325,7 @@ ACTIONS = (
     Action(
         "blast.fetched",
         "f",
-        "Fetched",
+        "Late",
         "blast",
         meaning="Deliveries that no phone has fetched yet, then those that one has, then all",
     ),

@@ -119,7 +119,7 @@ def limits(blast: Blast) -> list[str]:
 def own_account(settings: Settings, channels: Collection[str] = ("apple", "google")) -> str:
     """Whose passes we issue: `Apple pass.com.example.club and Google issuer 3388000000022222222`."""
     if not settings.live:
-        return "the rehearsal's stand-ins for Apple and Google"
+        return "stand-ins for Apple and Google"
     apple, google = settings.apple.pass_type, settings.google.issuer
     known = {
         "apple": f"Apple {apple}" if apple else "",
@@ -140,7 +140,7 @@ STEP_WORDS = {
 CHANNELS = {"apple": "Apple", "google": "Google", "passkit": "PassKit"}
 """Who carries a message, as people write it."""
 
-TELLERS = CHANNELS | {"events": "an event of yours"}
+TELLERS = CHANNELS | {"events": "an event of yours", "passbell": "passbell"}
 """Who told of something that happened to a pass."""
 
 LAST_STEPS = {

@@ -24,8 +24,11 @@ class Gathered(Generic[Item, Outcome]):
         self,
         bulk: Callable[[Sequence[Item]], Sequence[Outcome]],
         run: Callable[[Callable[[], Any]], Awaitable[Any]],
+        *,
+        pause: float = 0.0,
     ) -> None:
-        self._bulk, self._run = bulk, run
+        """`pause`: seconds that those who came meanwhile wait for more to come; who is first never does."""
+        self._bulk, self._run, self._pause = bulk, run, pause
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -38,9 +41,11 @@ class Gathered(Generic[Item, Outcome]):
         return await outcome
 
     async def _work(self) -> None:
+        pause = 0.0  # whoever is ready at this moment comes along
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # whoever is ready at this moment comes along
+                await asyncio.sleep(pause)
+                pause = self._pause
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
                 items = [item for item, _ in batch]
                 try:

@@ -30,7 +30,7 @@ from store import arrivals
 from store.arrivals import Funnel
 from store.audiences import Selection
 from store.database import Database
-from store.errors import PassbellError
+from store.errors import PassbellError, Refused
 from store.programs import Program
 from store.schema import passes
 from store.settings import HOME_VARIABLE, Settings, as_environment
@@ -129,14 +129,41 @@ def issued(database: Database, settings: Settings, *, count: int) -> Program:
 
 
 def hand_out(
-    database: Database, settings: Settings, program: Program, shares: Mapping[str, float] | None = None
-) -> None:
-    """Give each pass to a phone of its own; they download and register in the background."""
+    database: Database,
+    settings: Settings,
+    program: Program,
+    shares: Mapping[str, float] | None = None,
+    *,
+    most: int | None = None,
+) -> int:
+    """Give each pass that nobody has taken yet to a phone of its own, `most` of them at most; they download
+    and register in the background. Returns how many those are."""
     with database.read() as connection:
-        query = sa.select(passes.c.id).where(passes.c.program_id == program.id, passes.c.channel == "apple")
-        ids: Sequence[int] = connection.scalars(query.order_by(passes.c.id)).all()
+        mine = sa.and_(passes.c.program_id == program.id, passes.c.channel == "apple")
+        query = sa.select(passes.c.id).where(mine, passes.c.status == "issued").order_by(passes.c.id)
+        ids: Sequence[int] = connection.scalars(query.limit(most)).all()
     given: dict[str, Any] = {"links": [links.download_link(settings, pass_id) for pass_id in ids]}
     control(settings, "POST", "phones", given if shares is None else given | {"shares": shares})
+    return len(ids)
+
+
+def rehearse(database: Database, settings: Settings, program: Program, *, most: int) -> dict[str, Any]:
+    """Let simulated iPhones take passes that nobody has; their counts once they do nothing any more, and
+    `taken`. They stay for as long as the stand-ins live, and answer blasts as phones do.
+
+    Raises Refused in LIVE, and PassbellError where no web face answers them.
+    """
+    if settings.live:
+        raise Refused("this is LIVE: passes are for real phones here, and simulated ones a rehearsal's")
+    found = standing.wallets(settings)
+    try:
+        httpx.get(f"{settings.web_url}/health", timeout=10, trust_env=False, verify=found.trust)
+    except httpx.HTTPError:
+        raise PassbellError(
+            f"no web face answers at {settings.web_url}, where phones get their passes: "
+            "run `passbell serve` beside this"
+        ) from None
+    return {"taken": hand_out(database, settings, program, most=most), **settled(settings)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,16 +101,15 @@ def routes(face: Face) -> list[BaseRoute]:
             return _trouble(language, "void", 410)
         wallet = _wanted(request)
         if wallet == "apple" and offer.apple is not None:
-            try:
-                served = await face.pkpasses.of(offer.apple)
-            except LookupError:  # it was deleted a moment ago
+            standing = await face.pkpasses.standing(offer.apple.serial)
+            if standing is None:  # it was deleted a moment ago
                 return _trouble(language, "wrong", 404)
             headers = {
                 "Content-Disposition": 'inline; filename="pass.pkpass"',
-                "Last-Modified": format_datetime(served.changed_at, usegmt=True),
+                "Last-Modified": format_datetime(standing.held.changed_at, usegmt=True),
                 "X-Robots-Tag": "noindex",
             }
-            return Response(served.content, media_type=KIND, headers=headers)
+            return Response(await face.pkpasses.of(standing), media_type=KIND, headers=headers)
         if wallet == "google" and offer.google:
             links = await face.off_loop(
                 lambda: links_of(face.database, face.settings, offer.program_id, offer.external_id)

@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -25,15 +24,6 @@ KEPT_BYTES = 64 * 1024 * 1024
 """Signed passes that one process keeps."""
 BLANKS = 50
 """Templates that one process keeps, with their pictures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A .pkpass, and which state of the pass it shows."""
-
-    content: bytes
-    tag: int
-    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +48,15 @@ class Pkpasses:
         self._face = face
         self.standing = face.gathered_read(_standing)
         """How the pass with a serial is; None: there is no such pass."""
-        self._signed: OrderedDict[_Key, Served] = OrderedDict()
+        self._signed: OrderedDict[_Key, bytes] = OrderedDict()
         self._size = 0
-        self._signing: dict[_Key, asyncio.Task[Served]] = {}
+        self._signing: dict[_Key, asyncio.Task[bytes]] = {}
         self._blanks: OrderedDict[tuple[str, int], Blank] = OrderedDict()
         self._opening = asyncio.Lock()
         self._signs_with: tuple[AppleIdentity, Signer] | None = None
 
-    async def of(self, standing: Standing) -> Served:
-        """The pass as it stood: its text, tag and Last-Modified belong together.
+    async def of(self, standing: Standing) -> bytes:
+        """The .pkpass of a pass as it stood.
 
         Raises UsageError where its program has no template.
         """
@@ -82,7 +72,7 @@ class Pkpasses:
         # Who goes away does not take the signature from the others that wait for it.
         return await asyncio.shield(task)
 
-    async def _sign(self, key: _Key, held: Held) -> Served:
+    async def _sign(self, key: _Key, held: Held) -> bytes:
         async with self._opening:  # reading a key costs as much as a hundred signatures: once is enough
             if self._signs_with is None:
                 identity = await self._face.off_loop(
@@ -93,13 +83,12 @@ class Pkpasses:
         blank = await self._blank(held.holder.program_id, key[2])
         url = self._face.url
         content = await self._face.compute(lambda: build(blank, held.holder, identity, signer, url))
-        served = Served(content, held.tag, held.changed_at)
-        self._signed[key] = served
+        self._signed[key] = content
         self._size += len(content)
         while self._size > KEPT_BYTES:
             _, oldest = self._signed.popitem(last=False)
-            self._size -= len(oldest.content)
-        return served
+            self._size -= len(oldest)
+        return content
 
     async def _blank(self, program_id: str, version: int) -> Blank:
         found = self._blanks.get((program_id, version))

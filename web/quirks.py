@@ -1,6 +1,7 @@
-"""Hypercorn 0.18, where none of its settings does: HTTP/1.1 only, and idle connections at little cost.
+"""Hypercorn 0.18, where none of its settings does: HTTP/1.1 only, whole answers, and idle connections at little
+cost.
 
-`install` puts both in the place of its own parts. tests/web/test_serve.py would see it if a newer Hypercorn
+`install` puts them in the place of its own parts. tests/web/test_serve.py would see it if a newer Hypercorn
 no longer asked for them there.
 """
 
@@ -13,7 +14,11 @@ from typing import Any, ClassVar
 import h11
 import hypercorn.asyncio.tcp_server
 import hypercorn.protocol
+from hypercorn.events import RawData
 from hypercorn.protocol.h11 import H11Protocol
+
+WRITE_BYTES = 256 * 1024
+"""What is gathered of an answer before it leaves."""
 
 
 class OnlyHttp1(H11Protocol):
@@ -22,8 +27,21 @@ class OnlyHttp1(H11Protocol):
     is under way there, when one request is answered before its body has come.
     """
 
+    _waiting = b""
+
     async def _check_protocol(self, event: h11.Request) -> None:
         return
+
+    async def _send_h11_event(self, event: Any) -> None:
+        """An answer leaves whole, in one write: Hypercorn makes two of it, and two records of TLS."""
+        try:
+            self._waiting += self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+        if not isinstance(event, (h11.Response, h11.Data)) or len(self._waiting) > WRITE_BYTES:
+            data, self._waiting = self._waiting, b""
+            await self.send(RawData(data=data))
 
 
 class Idleness:

@@ -26,7 +26,7 @@ QR = click.Choice(["svg", "png"])
 
 @click.group()
 def passes() -> None:
-    """Passes that passbell issues itself: issue, show, link, list, void, events."""
+    """Passes that passbell issues itself: issue, rehearse, show, link, list, void, events."""
 
 
 @passes.command(
@@ -235,6 +235,41 @@ def _say(desk: Desk, program: Program, report: Report, placed: Placed, told: dic
     print_facts(facts)
     if not report.new and not report.lacking:
         note("nothing is new: all of them have their passes")
+
+
+@passes.command(epilog="\b\nExample:\n  passbell passes rehearse club --limit 20")
+@click.argument("program")
+@click.option(
+    "--limit",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="At most N passes.",
+)
+@json_option
+@with_desk
+def rehearse(desk: Desk, program: str, limit: int, as_json: bool) -> None:
+    """In a REHEARSAL: let simulated iPhones take the passes that nobody has yet.
+
+    They download and verify them at `passbell serve`, which has to run, and from then on do what phones do
+    at a blast; some are slow, away, or have updates switched off. They end with the stand-ins, which end by
+    themselves when nothing happened for a quarter of an hour.
+    """
+    from jobs import house
+
+    found = _own(desk, program)
+    told = house.rehearse(desk.database, desk.settings, found, most=limit)
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"{desk.settings.mode}: {inert(found.name)}")
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in told["kinds"].items())
+    facts = {"taken": told["taken"], "phones": f"{told['phones']:,} ({kinds})" if kinds else "0"}
+    trouble = {f"trouble, {inert(word, 60)}": count for word, count in told["trouble"].items()}
+    print_facts({**facts, "passes on them": told["registered"], **trouble})
+    if not told["taken"]:
+        note("no Apple pass of the program waits to be taken: `passbell passes issue` makes some")
 
 
 @passes.command(epilog="\b\nExample:\n  passbell passes show club KL-7 --json")

@@ -39,7 +39,7 @@ COMMANDS = {
         "Credentials of own passes: add, list, remove.",
     ),
     "members": ("console.cli.members:members", "Members: list, show, import, imports, undo."),
-    "passes": ("console.cli.passes:passes", "Own passes: issue, show, link, list, void, events."),
+    "passes": ("console.cli.passes:passes", "Own passes: issue, rehearse, show, link, list, void, events."),
     "audiences": ("console.cli.audiences:audiences", "Audiences: save, explain, combine, list, delete."),
     "consents": ("console.cli.consents:consents", "Consents: show, give, withdraw, import, token, redeem."),
     "preferences": ("console.cli.preferences:preferences", "Preferences of members: show, set."),

@@ -366,14 +366,21 @@ class BlastScreen(ConsoleScreen):
         gate, program_id = self.app.desk.settings.gate, now.program.id
         held = await self.app.read(lambda connection: rules.effective(connection, gate, program_id))
         blast = self.blast_id
-        told = [f"To all who were sent blast {blast}, and whose phone has not fetched it."]
+        told = []
         if held.pass_interval_minutes:
-            told.append(f"Passes wait until {held.pass_interval_minutes:g} min after their last message.")
+            told.append(
+                f"Not too soon: a pass waits {held.pass_interval_minutes:g} min after its last message."
+            )
         if self.reached is not None and "google" in self.reached.funnel.planned:
             told.append("Google tells nobody who fetched: AND wallet = 'apple' leaves its passes out.")
-        self.app.notify(" ".join(told), title="Nudge", timeout=12, markup=False)
         wanted = f"received('{blast}') AND NOT fetched('{blast}')"
-        self.app.call_later(partial(self.app.open_compose, program_id, predicate=wanted))
+        self.app.call_later(self._write_to, program_id, wanted, " ".join(told))
+
+    async def _write_to(self, program_id: str, wanted: str, told: str) -> None:
+        """Once Compose is open the hint is shown over it."""
+        await self.app.open_compose(program_id, predicate=wanted)
+        if told:
+            self.app.notify(told, title="Nudge", timeout=10, markup=False)
 
     def action_launch(self) -> None:
         """Ask to launch it; a missed one first asks what shall become of it."""

@@ -62,7 +62,7 @@ def all_slices(now: Standing, reached: Reached | None = None) -> list[Slice]:
 
 def fetched_slice(fetched: bool, reached: Reached) -> Slice:
     """Those that Apple accepted and a phone has fetched, or has not."""
-    words_ = "accepted by Apple, and fetched by a phone" if fetched else "accepted by Apple, not fetched yet"
+    words_ = "fetched by a phone" if fetched else "accepted, but not fetched by a phone yet"
     return Slice(words_, reached.fetched if fetched else reached.not_fetched, fetched=fetched)
 
 

@@ -64,7 +64,7 @@ WHERE = {
     "REHEARSAL": "The stand-in PassKit answers: no phone gets anything.",
 }
 
-OWN_STAND_INS = "Stand-ins for Apple and Google answer: no phone gets anything."
+OWN_STAND_INS = "Stand-ins for Apple and Google: no phone gets anything."
 
 Line = tuple[int, str, str]
 """A number, its words, and the number's style."""

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from console import words
+from console.widgets.cells import wrapped
 from jobs.moments import zone_of
 from store import arrivals, deliveries
 from store.arrivals import COUNTED_HOURS, STEPS, Funnel, Step
@@ -19,7 +20,8 @@ SHORT = {"accepted": "accepted", "listed": "asked", "fetched": "fetched", "has_u
 """The steps, where a channel has one line."""
 NAMES = 8
 """Cells of the column of channels."""
-BAR = 60
+BAR, REST = 60, 88
+"""Cells of a bar at most, and of what stands on both sides of it."""
 WIDE, TALL = 120, 36
 """A terminal of at least so many cells has room for a bar for each step."""
 UNKNOWN = "whether anybody saw or read it, nobody is told"
@@ -60,7 +62,7 @@ class FunnelView(Static):
             return
         (found, time_zone), size = self._told, self.app.size
         large = size.width >= WIDE and size.height >= TALL
-        lines = _bars(found, time_zone) if large else _compact(found.funnel)
+        lines = _bars(found, time_zone, size.width) if large else _compact(found.funnel)
         self.update(Content("\n").join(lines))
 
 
@@ -77,23 +79,25 @@ def _joined(told: list[str]) -> Content:
     return Content.assemble(" > ".join(told[:-1]), " > ", (told[-1], "bold"))
 
 
-def _bars(found: Reached, time_zone: str | None) -> Iterator[Content]:
+def _bars(found: Reached, time_zone: str | None, width: int) -> Iterator[Content]:
+    bar, indent = min(BAR, width - REST), NAMES + 11
     for channel, planned in found.funnel.planned.items():
         steps = {"planned": Step(planned)} | dict(found.funnel.steps[channel])
         for name, step in steps.items():
             head = words.CHANNELS[channel] if name == "planned" else ""
             last = name == STEPS[channel][-1]
             share = step.count / planned if planned else 0.0
-            filled = int(BAR * share)
+            filled = int(bar * share)
             yield Content.assemble(
                 (f"{head:<{NAMES}}", "bold"),
                 (f"{step.count:>9,}  {words.STEP_WORDS.get(name, name):<18}", "bold" if last else ""),
                 ("━" * filled, "$success" if last else "$primary"),
-                ("━" * (BAR - filled), "$surface-lighten-2"),
+                ("━" * (bar - filled), "$surface-lighten-2"),
                 f" {int(share * 100):>4}%",
                 (_times(step, time_zone), "$quiet"),
             )
-        yield Content.styled(f"{'':{NAMES + 11}}{_last(channel, found)}", "$quiet")
+        for line in wrapped(_last(channel, found), width - indent - 4):
+            yield Content.styled(f"{'':{indent}}{line}", "$quiet")
 
 
 def _last(channel: str, found: Reached) -> str:
@@ -109,6 +113,8 @@ def _times(step: Step, time_zone: str | None) -> str:
         return ""
     first, last = (_local(moment, time_zone) for moment in (step.first_at, step.last_at))
     day = "%m-%d %H:%M:%S"
+    if first == last:
+        return f"  {first:{day} %Z}"
     until = f"{last:%H:%M:%S}" if first.date() == last.date() else f"{last:{day}}"
     return f"  {first:{day}} to {until} {last:%Z}"
 

@@ -54,7 +54,7 @@ class Known:
     facts    as `members.show` has them
     consents the record that holds, by purpose
     untold   the withdrawal that PassKit does not know; see `opt_outs.state`
-    life     what happened to the passes, the newest first, at most EVENTS
+    life     what happened to the passes, the newest first, at most EVENTS; each with the pass's channel
     time_zone  the program's
     """
 
@@ -65,14 +65,17 @@ class Known:
     untold: Mapping[str, Any] | None
     said: Sequence[Consent]
     changes: Sequence[Change]
-    life: Sequence[Event]
+    life: Sequence[tuple[str, Event]]
     time_zone: str | None
 
 
 def read(connection: sa.Connection, account: str, program_id: str, external_id: str) -> Known:
     """All of it. Raises UsageError where there is no such program or member."""
     program = programs.get(connection, program_id, account)
-    id_ = members.get(connection, program_id, external_id).id
+    member = members.get(connection, program_id, external_id)
+    id_, channels = member.id, {one.id: one.channel for one in member.passes}
+    happened = pass_events.of_member(connection, id_, EVENTS)
+    happened.sort(key=lambda one: one.at, reverse=True)
     return Known(
         members.show(connection, program_id, external_id),
         consents.latest(connection, id_),
@@ -81,7 +84,7 @@ def read(connection: sa.Connection, account: str, program_id: str, external_id: 
         opt_outs.state(connection, id_),
         consents.history(connection, id_),
         preferences.history(connection, id_),
-        sorted(pass_events.of_member(connection, id_, EVENTS), key=lambda one: one.at, reverse=True),
+        [(channels[one.pass_id], one) for one in happened],
         program.time_zone,
     )
 
@@ -121,9 +124,9 @@ def has(known: Known) -> Content:
     for one in known.facts["passes"]:
         wallets = ", ".join(one["wallets"]) or "no wallet known"
         if one["channel"] == "apple":
-            wallets = f"on {one['devices']} devices"
+            wallets = "on 1 device" if one["devices"] == 1 else f"on {one['devices']} devices"
         lines.append(_fact(one["channel"], f"{one['status']}, {wallets}"))
-        lines.append(_fact("id", one.get("serial", one["id"])))
+        lines.append(_fact("serial", one["serial"]) if "serial" in one else _fact("id", one["id"]))
         lines.append(_fact("shows", one["shown_text"] or "no message yet"))
     lines += [Content(""), _heading("Last messages")]
     lines += [_delivery(one) for one in known.facts["deliveries"]] or [Content("None yet.")]
@@ -226,16 +229,18 @@ def _life(known: Known) -> list[Content]:
         return []
     zone, _ = zone_of(known.time_zone)
     lines = [_heading(f"What happened to the passes ({zone.key})")]
-    for one in known.life:
-        details = "; ".join(f"{name}: {_spelled_out(value)}" for name, value in one.details.items())
-        what = one.kind.replace("_", " ") + (f": {details}" if details else "")
-        by = words.TELLERS.get(one.source, one.source)
+    for channel, one in known.life:
+        what = f"{words.CHANNELS[channel]} pass {one.kind.replace('_', ' ')}"
+        if one.details:
+            what += ": " + "; ".join(f"{name}: {_in_json(value)}" for name, value in one.details.items())
+        if one.source != channel:
+            what += f" ({words.TELLERS[one.source]})"
         at = one.at.astimezone(zone)
-        lines.append(Content.assemble((f"{at:%Y-%m-%d %H:%M}  ", "$quiet"), _hanging(f"{what} ({by})", 18)))
+        lines.append(Content.assemble((f"{at:%Y-%m-%d %H:%M}  ", "$quiet"), _hanging(what, 18)))
     return [*lines, Content("")]
 
 
-def _spelled_out(value: Any) -> str:
+def _in_json(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

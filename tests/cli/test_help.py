@@ -40,7 +40,7 @@ def test_the_commands_are_these() -> None:
         "templates": "new check add list show",
         "credentials": "add list remove",
         "members": "list show import imports undo",
-        "passes": "issue show link list void events",
+        "passes": "issue rehearse show link list void events",
         "audiences": "save combine presets list show explain delete",
         "blasts": "plan replan launch list show watch deliveries pause resume cancel retry rate urgent",
         "consents": "show give withdraw import token redeem",

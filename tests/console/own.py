@@ -9,7 +9,18 @@ import sqlalchemy as sa
 from jobs import blasts, plans
 from jobs.intake import own
 from jobs.intake.own import Stranger
-from store import arrivals, claims, devices, issued, ledger, pass_events, programs, settlements, templates
+from store import (
+    arrivals,
+    claims,
+    deliveries,
+    devices,
+    issued,
+    ledger,
+    pass_events,
+    programs,
+    settlements,
+    templates,
+)
 from store.arrivals import Message
 from store.audiences import Selection
 from store.claims import Claimed
@@ -18,7 +29,7 @@ from store.devices import Place
 from store.issued import NewPass
 from store.pass_events import Event
 from store.programs import Program, Tier
-from store.schema import members, passes
+from store.schema import passes
 from store.settings import Settings
 from store.settlements import Settlement
 from tests.console.seed import ACTOR, FIRST, HOSTILE, NOW, Clock
@@ -152,16 +163,9 @@ def _fetched(database: Database, sent: list[Claimed], clock: Clock) -> None:
                 arrivals.note_fetched(connection, one.pass_id, tag=found.tag, at=clock.at + late)
 
 
-def fetch(database: Database, blast_id: int, clock: Clock) -> int:
-    """One more phone fetches the pass with the newest text; returns whose: the member's number."""
-    from store import deliveries
-
+def fetch(database: Database, blast_id: int, clock: Clock) -> None:
+    """One more phone fetches the pass with the blast's text."""
     with database.write() as connection:
-        row = deliveries.page(connection, blast_id, fetched=False, limit=1)[0]
-        found = issued.by_serial(connection, row["pass"])
+        found = issued.by_serial(connection, deliveries.page(connection, blast_id, fetched=False)[-1]["pass"])
         assert found is not None
         arrivals.note_fetched(connection, found.pass_id, tag=found.tag, at=clock.at)
-        member = connection.execute(
-            sa.select(members.c.external_id).where(members.c.id == found.member_id)
-        ).scalar_one()
-    return int(member.removeprefix("L-"))

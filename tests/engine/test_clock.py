@@ -61,7 +61,7 @@ class House:
             database or self.database,
             self.settings,
             worker,
-            pump=self.pumped.append,
+            pump=lambda blast_id, _: self.pumped.append(blast_id),
             pumping=set,
             look=lambda: self.looks.append(self.hands.at),
             clock=Clock(lambda: self.hands.at, lambda: self.hands.steady),

@@ -207,7 +207,7 @@ def tick(stage: Stage, database: Database) -> None:
         database,
         stage.settings,
         "w",
-        pump=lambda _: None,
+        pump=lambda *_: None,
         pumping=set,
         look=lambda: None,
     ).tick()

@@ -16,7 +16,7 @@ ENGINE = EngineSettings(max_attempts=3)
 
 
 def claimed(attempts: int, *, unsure: bool = False) -> Claimed:
-    return Claimed(1, 2, attempts, "text", "p", "membership", "m1", "E1", "gold", {}, unsure)
+    return Claimed(1, 2, attempts, "text", "p", "membership", "m1", "E1", "gold", {}, unsure=unsure)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def test_changes_reach_the_phones(web: Web, cafe: Program) -> None:
     assert told(web, event("e2", "pass.balance_changed", data={"points": 10}))[0] == 200
     assert min(tags(web)) > max(before)
     with web.database.read() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(pushes_due)) == 2  # the phone, and Google
+        # Its phones are to be told, and Google.
+        assert connection.scalar(sa.select(sa.func.count()).select_from(pushes_due)) == 2
         placed = sa.select(issued.c.placed_at).join(passes, passes.c.id == issued.c.pass_id)
         assert list(connection.scalars(placed.where(passes.c.channel == "google"))) == [None]
 

@@ -150,7 +150,7 @@ def test_a_store_that_is_away_is_503_and_a_fault_is_500_and_neither_says_more(
         raise RuntimeError("secret words")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(devices, "_asked", broken)
+        patch.setattr(devices, "_held", broken)
         got = web("GET", LIST)
     assert (got.status_code, got.json()) == (500, {"error": "something went wrong here"})
     assert "secret words" in caplog.text
