@@ -92,6 +92,7 @@ async def examine(database: Database, client: PassKit | None, settings: Settings
         found += await asyncio.to_thread(lambda: [*_members(database, settings)])
         found += await asyncio.to_thread(lambda: [*_gate(database, settings)])
         found += await asyncio.to_thread(lambda: [*_credentials(database, settings)])
+    found += _web(settings)
     return found + [Finding("ok", "limits", sentence) for sentence in LIMITS if client is not None]
 
 
@@ -241,7 +242,9 @@ def _members(database: Database, settings: Settings) -> Iterator[Finding]:
     with database.read() as connection:
         rows = programs.list_programs(connection, settings.account)
         reach = {row.program.id: members.reach(connection, row.program.id) for row in rows}
-    if not rows:
+    if not rows and settings.live and not settings.passkit.api_key:
+        yield Finding("warn", "members", "there is no program yet", "passbell programs create")
+    elif not rows:
         yield Finding("warn", "members", "no program has been synced yet", "passbell sync")
     for row in rows:
         if row.program.kind != "flight" and row.program.issuer == "passkit":
@@ -274,6 +277,19 @@ def _credentials(database: Database, settings: Settings) -> Iterator[Finding]:
         level: Level = one.level(at)
         hint = "" if level == "ok" else f"passbell credentials add {one.name.partition(' ')[0]}"
         yield Finding(level, one.name, f"{one.name}: {one.sentence(at)}", hint)
+
+
+def _web(settings: Settings) -> Iterator[Finding]:
+    """Where phones reach us. Passes carry it for ever, so it has to be right before the first is issued."""
+    if not settings.live or not (settings.apple.pass_type or settings.google.issuer):
+        return
+    hint = "set web.url to the https address that phones reach passbell serve by"
+    if not settings.web.url:
+        yield Finding("fail", "web", "web.url is not set: phones could not fetch their passes", hint)
+    elif not settings.web.url.startswith("https://"):
+        yield Finding("fail", "web", f"{settings.web.url} is this machine's own: no phone reaches it", hint)
+    else:
+        yield Finding("ok", "web", f"passes carry {settings.web.url}")
 
 
 def _freshness(program: Program, settings: Settings) -> Finding:

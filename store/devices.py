@@ -285,14 +285,21 @@ def _held(connection: sa.Connection) -> sa.Select[Any]:
 
 
 def _installed(connection: sa.Connection, pass_ids: Sequence[int], at: datetime) -> None:
-    turned = connection.scalars(
-        passes.update()
-        .where(among(connection, passes.c.id, pass_ids), passes.c.status.not_in(_STAY))
-        .values(status="installed", installed_at=at, wallets=["apple"])
-        .returning(passes.c.id)
-    )
+    asked = {"asked": json.dumps([[pass_id] for pass_id in pass_ids]), "moment": at}
+    turned = connection.scalars(_install(connection), asked)
     events = [pass_events.Event(pass_id, "installed", at, "apple") for pass_id in sorted(turned)]
     pass_events.add(connection, events)
+
+
+@kept
+def _install(connection: sa.Connection) -> Any:
+    asked = spread(connection, sa.bindparam("asked", type_=sa.Text), {"pass_id": BigId}).subquery()
+    return (
+        passes.update()
+        .where(passes.c.id.in_(sa.select(asked.c.pass_id)), passes.c.status.not_in(_STAY))
+        .values(status="installed", installed_at=sa.bindparam("moment", type_=Moment()), wallets=["apple"])
+        .returning(passes.c.id)
+    )
 
 
 def _take_off(

@@ -251,7 +251,9 @@ def _read_file(file: Path) -> dict[str, Any]:
 def _without_values(message: str) -> str:
     """A decoder's message may quote what it choked on, which may be a secret: keep only the place."""
     place = re.search(r"\(at [^)]*\)|position \d+", message)
-    return f"syntax error {place.group(0)}" if place else "syntax error"
+    twice = re.match(r"Cannot declare \('(\w+)',\) twice", message)
+    what = f"[{twice.group(1)}] stands there already, above" if twice else "syntax error"
+    return f"{what} {place.group(0)}" if place else what
 
 
 def _environment() -> dict[str, str]:

@@ -19,10 +19,12 @@ from store.errors import UsageError
 from store.sections import PassKitSettings
 from store.settings import HOME_VARIABLE, load
 from store.settings import keys as declared
+from web.serve import LEAVE_SECONDS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 UNIT = ROOT / "docs" / "systemd" / "passbell-worker@.service"
+WEB_UNIT = UNIT.with_name("passbell-serve.service")
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LONGEST_ANSWER = 3
 """So many times `passkit.timeout_seconds` a request may take as a whole."""
@@ -39,13 +41,14 @@ def commands() -> Iterator[str]:
             if (typed := line.strip()).startswith("$ passbell "):
                 yield typed.removeprefix("$ ")
     yield from re.findall(r"`(passbell [^`]+)`", FENCE.sub("", PAGE))
-    (start,) = unit()["ExecStart"]
-    yield start.removeprefix("/opt/passbell/bin/")
+    for path in (UNIT, WEB_UNIT):
+        (start,) = unit(path)["ExecStart"]
+        yield start.removeprefix("/opt/passbell/bin/")
 
 
-def unit() -> dict[str, list[str]]:
+def unit(path: Path = UNIT) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for line in UNIT.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             found[name].append(value)
@@ -100,3 +103,12 @@ def test_the_unit_does_what_the_worker_needs() -> None:
     assert told["RestartPreventExitStatus"] == [str(UsageError.exit_code)]
     answer = LONGEST_ANSWER * PassKitSettings().timeout_seconds
     assert float(told["TimeoutStopSec"][0]) > answer + BUSY_SECONDS
+
+
+def test_the_units_differ_in_what_they_run_only() -> None:
+    worker, web = unit(), unit(WEB_UNIT)
+    own = {"Description", "ExecStart", "TimeoutStopSec"}
+    assert {name: told for name, told in worker.items() if name not in own} == {
+        name: told for name, told in web.items() if name not in {*own, "LimitNOFILE"}
+    }
+    assert float(web["TimeoutStopSec"][0]) > LEAVE_SECONDS

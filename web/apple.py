@@ -107,11 +107,13 @@ class Apple:
 
     async def _post(self, place: Place | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Register a pass on a device: 201, or 200 where it was; the newest push token counts in any case."""
+        # Read whoever sends it: an answer before the body's end costs an HTTP/1.1 connection, and where the
+        # rest comes after the close, the caller sees a broken one instead of the answer.
+        token = _push_token(await _body(receive))
         if place is None or await self._allowed(place, scope) is None:
             return await _unauthorised(send)
         if await self._too_fast(place.library_id, send):
             return None
-        token = _push_token(await _body(receive))
         if token is None:
             return await refuse(send, 400, 'the body has to be {"pushToken": "..."}')
         new = await self._write(_Arrived(place, token))

@@ -28,7 +28,7 @@ Handler = Callable[[Scope, Receive, Send], Any]
 
 STORE_THREADS = 8
 """Transactions of one process at once; most wait for the store and not for the processor."""
-PAUSE = 0.01
+PAUSE = 0.02
 """Seconds in which calls of a busy process gather: ten in one transaction cost hardly more than one does."""
 
 

@@ -1,7 +1,6 @@
-"""Hypercorn 0.18, where none of its settings does: HTTP/1.1 only, whole answers, and idle connections at little
-cost.
+"""Hypercorn 0.18, where none of its settings does: HTTP/1.1 only, and answers and idle connections at less cost.
 
-`install` puts them in the place of its own parts. tests/web/test_serve.py would see it if a newer Hypercorn
+`install` puts these in the place of its own parts. tests/web/test_serve.py would see it if a newer Hypercorn
 no longer asked for them there.
 """
 

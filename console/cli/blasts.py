@@ -105,6 +105,9 @@ def plan(
 
     Give exactly one of --audience, --all, --where, --preset, --file and --of-blast. A time given with --at
     is kept for the launch.
+
+    Apple's rule: what makes a pass alert is time-critical information, never marketing. Google words its
+    own alert; the text is read on the pass.
     """
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
@@ -360,7 +363,8 @@ def deliveries(
                 print_json(row)
         elif rows:
             cells = [[row[key] for key in titles] for row in rows]
-            print_table(titles, cells, right=("attempts", "batch"), titled=after == 0)
+            shown = tuple(title.replace("_", " ") for title in titles)
+            print_table(shown, cells, right=("attempts", "batch"), titled=after == 0)
         elif after == 0:
             click.echo("No deliveries are so.")
         if len(rows) < PAGE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -284,9 +285,7 @@ def show(desk: Desk, program: str, external_id: str, as_json: bool) -> None:
     found = _own(desk, program)
     told = _of_one(desk, found, external_id)
     with desk.database.read() as connection:
-        told["events"] = [
-            event.as_json() for event in shown.events(connection, found.id, external_id, shown.EVENTS)
-        ]
+        told["events"] = shown.events(connection, found.id, external_id, shown.EVENTS)
     if as_json:
         print_json(told)
         return
@@ -314,7 +313,7 @@ def events(desk: Desk, program: str, external_id: str, limit: int, as_json: bool
 
     found = _own(desk, program)
     with desk.database.read() as connection:
-        listed = [event.as_json() for event in shown.events(connection, found.id, external_id, limit)]
+        listed = shown.events(connection, found.id, external_id, limit)
     if as_json:
         for one in listed:
             print_json(one)
@@ -324,14 +323,21 @@ def events(desk: Desk, program: str, external_id: str, limit: int, as_json: bool
 
 def _tell_events(listed: list[dict[str, Any]]) -> None:
     rows = [
-        (one["at"][:19].replace("T", " "), one["kind"], one["source"], _details(one["details"]))
+        (
+            one["at"][:19].replace("T", " "),
+            one["channel"],
+            one["kind"],
+            one["source"],
+            _details(one["details"]),
+        )
         for one in listed
     ]
-    print_table(("at", "event", "from", "details"), rows)
+    print_table(("at", "pass", "event", "from", "details"), rows)
 
 
 def _details(details: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in details.items())
+    told = ((name, value if isinstance(value, str) else json.dumps(value)) for name, value in details.items())
+    return ", ".join(f"{name}: {value}" for name, value in told)
 
 
 @passes.command(

@@ -133,6 +133,7 @@ def create(
         print_json(made.as_json())
         return
     click.echo(f"{desk.settings.mode}: made {inert(made.name)} ({made.id})")
+    note(f"Its passes: passbell passes issue {made.id} --file members.csv")
 
 
 @programs.command(epilog='\b\nExample:\n  passbell programs show "Kaffeehaus Linden"')

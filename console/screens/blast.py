@@ -53,7 +53,7 @@ WAITING = ("planned", "scheduled", "missed")
 """States before the first message."""
 LATE_SECONDS = 5.0
 """How often late fetchers are counted, once a blast has ended."""
-SHARE = 10
+SHARE = 4
 """The funnel of a large blast is counted at most for one part in so many of the time."""
 
 
@@ -367,12 +367,10 @@ class BlastScreen(ConsoleScreen):
         held = await self.app.read(lambda connection: rules.effective(connection, gate, program_id))
         blast = self.blast_id
         told = []
-        if held.pass_interval_minutes:
-            told.append(
-                f"Not too soon: a pass waits {held.pass_interval_minutes:g} min after its last message."
-            )
+        if minutes := held.pass_interval_minutes:
+            told.append(f"Not too soon: a pass waits {minutes:g} min after its last message.")
         if self.reached is not None and "google" in self.reached.funnel.planned:
-            told.append("Google tells nobody who fetched: AND wallet = 'apple' leaves its passes out.")
+            told.append("Google tells nobody who fetched: AND wallet = 'apple' leaves its own users out.")
         wanted = f"received('{blast}') AND NOT fetched('{blast}')"
         self.app.call_later(self._write_to, program_id, wanted, " ".join(told))
 

@@ -15,7 +15,7 @@ from console import words
 from console.actions import bindings
 from console.plain import inert
 from console.screens.why import WhyScreen
-from console.widgets.figures import fact_lines
+from console.widgets.figures import OWN, fact_lines
 from store.deliveries import Attempt
 from store.ledger import Blast
 
@@ -61,7 +61,7 @@ class DeliveryScreen(ModalScreen[None]):
             "Pass": f"{row['pass']} ({row['channel']})",
             "State": state + (f": {why}" if why else ""),
             "Code": row["code"],
-            "Phone": words.VERDICTS[self._verdict()] if row["state"] != "failed" else None,
+            "Phone": self._phone() if row["state"] != "failed" else None,
             "Batch": row["batch"] and str(row["batch"]),
             "Accepted": _moment(row["accepted_at"]),
             **self._reached(),
@@ -82,6 +82,13 @@ class DeliveryScreen(ModalScreen[None]):
             "Asked": _moment(row["listed_at"]) or "the phone has not asked for changes yet",
             "Fetched": _moment(row["fetched_at"]) or "no phone has fetched the pass with this text yet",
         }
+
+    def _phone(self) -> str:
+        """What the phone does, as far as that can be known."""
+        row, verdict = self.delivery, self._verdict()
+        if verdict == "alert" and row["channel"] == "apple" and row["fetched_at"] is None:
+            return "shows the text on its lock screen once it has fetched the pass"
+        return OWN[verdict] if row["channel"] != "passkit" and verdict in OWN else words.VERDICTS[verdict]
 
     def _verdict(self) -> str:
         """What the phone does; what was planned for it does not hold for a pass that was skipped since."""

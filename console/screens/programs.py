@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from store.programs import ProgramRow
     from store.rules import Rules
 
+OWN_SECONDS = 10.0
+"""How often figures are read again where a program is our own: phones add and remove passes by themselves."""
 DEBOUNCE = 0.08
 """Seconds without a key press after which the filter asks the store."""
 
@@ -121,12 +123,17 @@ class ProgramsScreen(ConsoleScreen):
         """Begin with the list."""
         super().on_mount()
         self.watch(self.app, "weak", self._warned, init=False)
+        self.set_interval(OWN_SECONDS, self._look_at_own)
         self.call_after_refresh(self._programs.show, self._source)
 
     def look_again(self) -> None:
         """Figures may have changed while another screen was seen."""
         self._programs.refresh_rows()
         self._members.refresh_rows()
+
+    def _look_at_own(self) -> None:
+        if self.is_current and any(row.program.own for row in self._source.rows):
+            self.look_again()
 
     def choose(self, program_id: str) -> None:
         """Put the cursor on a program, now or as soon as the list is read."""

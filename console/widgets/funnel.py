@@ -29,17 +29,23 @@ UNKNOWN = "whether anybody saw or read it, nobody is told"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The funnel, and of what Apple accepted how many no phone has fetched, and how many one has."""
+    """The funnel, and of what Apple accepted how many no phone has fetched, however late."""
 
     funnel: Funnel
     not_fetched: int
-    fetched: int
+
+    @property
+    def fetched(self) -> int:
+        """How many a phone has fetched, however late."""
+        apple = self.funnel.steps.get("apple")
+        return max(apple["accepted"].count - self.not_fetched, 0) if apple else 0
 
 
 def reached(connection: sa.Connection, blast_id: int) -> Reached:
     """Count how far a blast came."""
-    counts = (deliveries.count(connection, blast_id, fetched=fetched) for fetched in (False, True))
-    return Reached(arrivals.funnel(connection, blast_id), *counts)
+    return Reached(
+        arrivals.funnel(connection, blast_id), deliveries.count(connection, blast_id, fetched=False)
+    )
 
 
 class FunnelView(Static):

@@ -23,6 +23,7 @@ from store import arrivals, devices
 from store.arrivals import Message
 from store.database import Database, StoreUnavailable
 from store.devices import Token
+from store.errors import PassbellError
 from store.times import now
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -145,7 +146,12 @@ class AppleChannel:
         return result
 
     async def _push_to(self, token: Token) -> Result:
-        pusher = self._pushers.get(token.pass_type) or await self._open(token.pass_type)
+        try:
+            pusher = self._pushers.get(token.pass_type) or await self._open(token.pass_type)
+        except StoreUnavailable:
+            raise
+        except PassbellError as error:  # no certificate, or one that is not fit for use: no push can leave
+            return Result(Outcome.REFUSED, "no_account", str(error), account=True)
         try:
             answer = await pusher.push(token.push_token, topic=token.pass_type, apns_id=str(uuid.uuid4()))
         except Broken as error:

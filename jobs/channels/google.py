@@ -109,6 +109,9 @@ class GoogleChannel:
         try:
             await self._client.get("issuer", self._client.issuer)
         except GoogleError as error:
+            if error.kind == "not_found":
+                detail = f"Google knows no issuer {self._client.issuer}: google.issuer is wrong"
+                return Result(Outcome.REFUSED, "key_refused", detail, error.label, account=True)
             return _failure(error, wrote=False)
         return Result(Outcome.ACCEPTED)
 

@@ -29,6 +29,7 @@ from store.ledger import WAITS
 from store.programs import INACTIVE
 from store.rules import Rules
 from store.schema import (
+    arrivals,
     blasts,
     consents,
     deliveries,
@@ -172,10 +173,16 @@ class Gate:
     def look(self, delivery_ids: Sequence[int]) -> dict[int, Answer]:
         """Ask again for deliveries that are about to leave: those that may not, and why.
 
-        A delivery that may have arrived is not asked for its text: the channel looks whether it is there.
+        A delivery that may have arrived is not asked for its text: the channel looks whether it is there. Nor
+        is one that brought the text onto the pass itself, and was given back before a phone was told.
         """
+        its_own = sa.exists().where(arrivals.c.delivery_id == deliveries.c.id)
         text = sa.case(
-            (deliveries.c.attempts == 0, sa.func.coalesce(deliveries.c.text, blasts.c.text)), else_=sa.null()
+            (
+                sa.and_(deliveries.c.attempts == 0, ~its_own),
+                sa.func.coalesce(deliveries.c.text, blasts.c.text),
+            ),
+            else_=sa.null(),
         )
         source = deliveries.join(blasts, blasts.c.id == deliveries.c.blast_id).join(
             passes, passes.c.id == deliveries.c.pass_id

@@ -140,7 +140,7 @@ def _take_over(database: Database, program: Program, found: Mapping[str, Json], 
         columns = (passes.c.id, passes.c.provider_id, passes.c.status, passes.c.installed_at)
         for row in connection.execute(_ours(program, *columns).where(passes.c.id.in_(pass_ids))).all():
             status = _status(found[row.provider_id])
-            if status == row.status:
+            if row.status in (status, "invalidated", "gone"):  # what is void stays so
                 continue
             if status == "uninstalled" and not _nobody_left(row.status, row.installed_at, at):
                 continue
@@ -153,9 +153,7 @@ def _take_over(database: Database, program: Program, found: Mapping[str, Json], 
 
 def _nobody_left(status: str, installed_at: datetime | None, at: datetime) -> bool:
     """Whether `hasUsers: false` is news. One that nobody has saved yet stays issued."""
-    if status == "installed":
-        return installed_at is None or installed_at <= at - RECENT
-    return status == "invalidated"
+    return status == "installed" and (installed_at is None or installed_at <= at - RECENT)
 
 
 def _status(found: Json) -> str:

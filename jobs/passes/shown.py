@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from store import members as member_store
 from store import pass_events
 from store.database import among
-from store.pass_events import Event
 from store.schema import arrivals, devices, issued, members, passes, pushes_due, registrations
 from store.times import rfc3339
 
@@ -39,10 +38,16 @@ def of_member(connection: sa.Connection, program_id: str, external_id: str) -> l
     return [_told(row) | _reached(connection, row.id) for row in rows]
 
 
-def events(connection: sa.Connection, program_id: str, external_id: str, limit: int) -> list[Event]:
-    """What happened to a member's passes, the last first. Raises UsageError where there is no such member."""
+def events(connection: sa.Connection, program_id: str, external_id: str, limit: int) -> list[dict[str, Any]]:
+    """What happened to a member's passes, the last first, and to which of them: its `channel`.
+
+    Raises UsageError where there is no such member.
+    """
     member = member_store.get(connection, program_id, external_id)
-    return pass_events.of_member(connection, member.id, limit)
+    mine = sa.select(passes.c.id, passes.c.channel).where(passes.c.member_id == member.id)
+    channels = dict(connection.execute(mine).all())
+    happened = pass_events.of_member(connection, member.id, limit)
+    return [{"channel": channels[event.pass_id], **event.as_json()} for event in happened]
 
 
 def page(connection: sa.Connection, program_id: str, limit: int) -> Iterator[dict[str, Any]]:

@@ -98,7 +98,7 @@ def live_own(own_desk: Desk, authority: Authority) -> Callable[..., Desk]:
         (FINISHED, (), SMALL),
         (FINISHED, ("f",), LARGE),
         (RUNNING, ("d",), SMALL),
-        (FINISHED, ("f", "f", "enter"), SMALL),
+        (FINISHED, ("f", "enter"), SMALL),
     ],
 )
 def test_a_blast_looks_so(
@@ -178,7 +178,7 @@ async def test_a_click_on_nudge_writes_to_those_who_have_not_fetched_it(
         assert app.screen.query_one("#predicate", Input).value == "received('7') AND NOT fetched('7')"
         (hint,) = [one.message for one in app._notifications]
         assert "a pass waits 15 min after its last message" in hint
-        assert "wallet = 'apple' leaves its passes out" in hint
+        assert "wallet = 'apple' leaves its own users out" in hint
         assert "14  will get it" in text_of(pilot)
 
 

@@ -182,10 +182,10 @@ def test_a_fetch_after_a_newer_message_belongs_to_the_newer_one(database: Databa
         assert arrivals.fetched(connection, [1, 9]) == {9}
 
 
-def test_only_installed_apple_passes_are_told_of_a_change(database: Database, ids: list[int]) -> None:
+def test_an_apple_pass_on_no_phone_is_not_told_of_a_change(database: Database, ids: list[int]) -> None:
     with database.write() as connection:
         connection.execute(passes.update().where(passes.c.id == ids[1]).values(status="issued"))
         for _ in range(2):
             issued.tell(connection, ids, at=NOW)
     with database.read() as connection:
-        assert set(connection.scalars(sa.select(pushes_due.c.pass_id))) == {ids[0], ids[2]}
+        assert set(connection.scalars(sa.select(pushes_due.c.pass_id))) == {ids[0], ids[2], ids[3]}

@@ -57,7 +57,7 @@ def planned(database: Database, holders: int = 10, skipped: int = 2) -> int:
             sa.case((late, "opted_out"), else_=sa.null()).label("reason"),
             sa.literal("alert").label("verdict"),
             sa.cast(sa.null(), Moment).label("until"),
-        )
+        ).order_by(passes.c.id)
         plans.freeze(connection, blast_id, asked, at=NOW)
         plans.seal(connection, blast_id)
     return blast_id
