@@ -68,3 +68,14 @@ def chosen(words: str) -> Selection:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
     raise UsageError(f"there is no preset of that name; {hint}")
+
+
+def of_blast(blast_id: int, fetched: bool | None = None) -> str:
+    """The predicate for those who got a blast; with `fetched`, whose phone has fetched it, or has not.
+
+    Only iPhones fetch: where somebody has Google Wallet alone, nobody can know, and no nudge goes there.
+    """
+    got, seen = f"received('{blast_id}')", f"fetched('{blast_id}')"
+    if fetched is None:
+        return got
+    return f"{got} AND {seen}" if fetched else f"{got} AND NOT {seen} AND wallet = 'apple'"

@@ -229,3 +229,16 @@ async def test_no_finding_shows_the_secret(database: Database, tmp_path: Path) -
         found = await examine(database, client, chosen)
     assert levels(found, "key") == {"key": "fail"}
     assert secret not in str([one.as_json() for one in found])
+
+
+@pytest.mark.parametrize(
+    ("url", "level"), [("", "fail"), ("https://127.0.0.1:8780", "ok"), ("http://localhost", "fail")]
+)
+async def test_passes_of_our_own_need_an_address(
+    database: Database, tmp_path: Path, url: str, level: str
+) -> None:
+    found = await examine(
+        database, None, settings(tmp_path, apple__pass_type="pass.com.example", web__url=url)
+    )
+    assert levels(found, "web") == {"web": level}
+    assert of(found, "members") == [("warn", "there is no program yet")]

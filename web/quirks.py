@@ -1,4 +1,4 @@
-"""Hypercorn 0.18, where none of its settings does: HTTP/1.1 only, and answers and idle connections at less cost.
+"""Hypercorn 0.18, where none of its settings does: HTTP/1.1 only, and answers and idle connections cheaply.
 
 `install` puts these in the place of its own parts. tests/web/test_serve.py would see it if a newer Hypercorn
 no longer asked for them there.

@@ -130,8 +130,7 @@ def _of_blast(desk: Desk, program_id: str, blast_id: int, fetched: str | None) -
         known = past.blast_ids(connection, program_id, by_id=True)
     if known.get(str(blast_id)) != [blast_id]:
         raise UsageError(f"blast {blast_id} is none of this program, or another is called so")
-    asked = {"yes": f" AND fetched('{blast_id}')", "no": f" AND NOT fetched('{blast_id}')", None: ""}
-    return Selection("where", f"received('{blast_id}')" + asked[fetched])
+    return Selection("where", presets.of_blast(blast_id, None if fetched is None else fetched == "yes"))
 
 
 def _from_file(desk: Desk, program_id: str, file: Path, rejects: Path | None) -> Chosen:

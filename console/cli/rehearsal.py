@@ -190,6 +190,7 @@ def drill(
     from jobs.drill import drill as run
 
     with Progress() as bar:
+        bar.show("drill, setting the stage", 0, passes)
         for step in run(
             passes=passes,
             kills=kills,

@@ -36,7 +36,8 @@ def serve(desk: Desk, host: str | None, port: int | None, as_json: bool) -> None
         if as_json:
             print_json(facts)
         else:
-            print_facts({**facts, "store": str(store), "processes": settings.web.processes})
+            told = {name.replace("_", " "): value for name, value in facts.items()}
+            print_facts({**told, "store": str(store), "processes": settings.web.processes})
         sys.stdout.flush()
 
     run_face(

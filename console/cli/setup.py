@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 
 NEXT = {
     "REHEARSAL": """\
-No PassKit key is set, so this is a REHEARSAL: a stand-in PassKit on this machine answers.
+No PassKit key, pass type or Google issuer is set, so this is a REHEARSAL: stand-ins on this machine answer.
 Next:
-  passbell sync       read its programs and members
+  passbell sync       read the programs and members of the stand-in PassKit
+  passbell templates new FOLDER   or begin with passes that you issue yourself
   passbell            open the console
   passbell worker     send what is launched, where no console is open
-To go LIVE, put passkit.api_key and passkit.api_secret into the settings file, then: passbell doctor""",
+To go LIVE, put passkit.api_key and passkit.api_secret into the settings file, then: passbell doctor
+With passes of your own: apple.pass_type or google.issuer, web.url, and passbell credentials add --help""",
     "LIVE": """\
-A PassKit key is set, so this is LIVE: messages reach real phones.
+A PassKit key, a pass type or a Google issuer is set, so this is LIVE: messages reach real phones.
 Next:
-  passbell doctor     check key, region, clock, programs and designs
-  passbell sync       read programs and members
+  passbell doctor     check keys, certificates, clock, programs and designs
+  passbell sync       read PassKit's programs and members
   passbell            open the console""",
 }
 
@@ -90,7 +92,7 @@ def init(desk: Desk, as_json: bool) -> None:
 @with_desk
 @click.pass_context
 def doctor(context: click.Context, desk: Desk, as_json: bool) -> None:
-    """Say what stands between a text and a lock screen: settings, store, queue, key, clock, designs.
+    """Say what stands between a text and a lock screen: settings, store, queue, credentials, clock, designs.
 
     It changes nothing. Exits with 1 if something fails. With --json, one finding a line.
     """

@@ -45,7 +45,7 @@ from console.widgets.funnel import FunnelView, Reached, reached
 from console.widgets.progress import Progress, Standing, missed_in_words, standing
 from console.widgets.table import VirtualTable
 from jobs import blasts, plans
-from store import deliveries, ledger, rules
+from store import deliveries, ledger, presets, rules
 from store.errors import UsageError
 from store.times import now as this_moment
 
@@ -365,13 +365,12 @@ class BlastScreen(ConsoleScreen):
     async def _nudge(self, now: Standing) -> None:
         gate, program_id = self.app.desk.settings.gate, now.program.id
         held = await self.app.read(lambda connection: rules.effective(connection, gate, program_id))
-        blast = self.blast_id
         told = []
         if minutes := held.pass_interval_minutes:
             told.append(f"Not too soon: a pass waits {minutes:g} min after its last message.")
         if self.reached is not None and "google" in self.reached.funnel.planned:
-            told.append("Google tells nobody who fetched: AND wallet = 'apple' leaves its own users out.")
-        wanted = f"received('{blast}') AND NOT fetched('{blast}')"
+            told.append("Google tells nobody who fetched: only those with Apple Wallet are meant.")
+        wanted = presets.of_blast(self.blast_id, fetched=False)
         self.app.call_later(self._write_to, program_id, wanted, " ".join(told))
 
     async def _write_to(self, program_id: str, wanted: str, told: str) -> None:

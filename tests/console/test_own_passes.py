@@ -20,7 +20,7 @@ from console.screens.compose import ComposeScreen
 from console.screens.member import MemberScreen
 from jobs.passes.certificates import read_apple
 from jobs.rehearsal.authority import Authority
-from store import arrivals, deliveries
+from store import arrivals, deliveries, presets
 from store.schema import blasts, workers
 from store.schema import programs as programs_table
 from tests.console.conftest import seat
@@ -175,10 +175,10 @@ async def test_a_click_on_nudge_writes_to_those_who_have_not_fetched_it(
         await settled(pilot)
         assert isinstance(app.screen, ComposeScreen)
         assert app.screen.query_one("#program", Select).value == LINDEN
-        assert app.screen.query_one("#predicate", Input).value == "received('7') AND NOT fetched('7')"
+        assert app.screen.query_one("#predicate", Input).value == presets.of_blast(7, fetched=False)
         (hint,) = [one.message for one in app._notifications]
         assert "a pass waits 15 min after its last message" in hint
-        assert "wallet = 'apple' leaves its own users out" in hint
+        assert "only those with Apple Wallet are meant" in hint
         assert "14  will get it" in text_of(pilot)
 
 

@@ -20,6 +20,7 @@ from jobs.rehearsal import standing
 from store import ledger, migrations
 from store.audiences import Selection
 from store.database import Database
+from store.errors import PassbellError, Refused
 from store.ledger import Tally
 from store.schema import deliveries, issued, members, pushes_due
 from store.settings import Settings, load
@@ -208,3 +209,18 @@ def test_a_worker_is_killed_while_pushes_fly_and_nobody_is_alerted_twice(
     phones = house.settled(own.settings)
     assert 0 < phones["fetched"] == phones["listed"] <= phones["pushed"] == 20
     assert (phones["alerts"], phones["trouble"]) == (0, {})
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_anybody_can_rehearse_with_phones(business: Callable[..., Business], tmp_path: Path) -> None:
+    own = business()
+    program = house.issued(own.database, own.settings, count=5)
+    told = [house.rehearse(own.database, own.settings, program, most=3) for _ in range(3)]
+    assert [one["taken"] for one in told] == [3, 2, 0]
+    assert [one["registered"] for one in told] == [3, 5, 5]
+    flags = {"store.url": own.settings.store_url, "web.port": str(stage.free_port())}
+    with pytest.raises(PassbellError, match="run `passbell serve` beside this"):
+        house.rehearse(own.database, load(tmp_path, flags), program, most=3)
+    live = load(tmp_path, flags | {"apple.pass_type": "pass.com.example"})
+    with pytest.raises(Refused, match="this is LIVE"):
+        house.rehearse(own.database, live, program, most=3)

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from store import arrivals, issued
+from store import arrivals, audiences, issued, presets
 from store.arrivals import Message
+from store.audiences import Selection
 from store.database import Database
 from store.issued import NewPass
 from store.schema import blasts, deliveries, members, passes, pushes_due
@@ -189,3 +190,21 @@ def test_an_apple_pass_on_no_phone_is_not_told_of_a_change(database: Database, i
             issued.tell(connection, ids, at=NOW)
     with database.read() as connection:
         assert set(connection.scalars(sa.select(pushes_due.c.pass_id))) == {ids[0], ids[2], ids[3]}
+
+
+def test_a_nudge_goes_to_those_whose_phone_has_not_fetched_it(database: Database, ids: list[int]) -> None:
+    put(database, [Message(n + 1, ids[n], "Hello") for n in range(3)])
+    with database.write() as connection:
+        connection.execute(passes.update().where(passes.c.channel == "apple").values(wallets=["apple"]))
+        arrivals.note_fetched(connection, ids[0], tag=stands(database, "S0").tag, at=NOW)
+
+    def meant(fetched: bool | None) -> list[str]:
+        with database.read() as connection:
+            chosen = Selection("where", presets.of_blast(1, fetched))
+            condition = audiences.condition(connection, "P1", chosen, NOW)
+            query = sa.select(members.c.external_id).where(condition).order_by(members.c.id)
+            return list(connection.scalars(query))
+
+    assert meant(None) == ["0", "1", "2", "3"]
+    assert meant(True) == ["0"]
+    assert meant(False) == ["1", "2"]  # the fourth has Google Wallet alone: nobody knows

@@ -52,6 +52,7 @@ def test_without_a_key_it_is_a_rehearsal_and_with_one_live(tmp_path: Path) -> No
         ("[passkit]\nconcurrency = 0\n", "`passkit.concurrency` is wrong"),
         ("passkit = 5\n", "`passkit` is a table"),
         ("[passkit\n", "is not valid TOML: syntax error (at line 1"),
+        ("[web]\nport = 1\n[web]\n", "is not valid TOML: [web] stands there already, above (at line 3"),
         ("[passkit]\nbase_url = 'pub3'\n", "`passkit.base_url` is wrong: it has to be pub1, pub2 or an"),
         ("[passkit]\nbase_url = 'http://me:hush@127.0.0.1:9'\n", "without user name and password"),
         ("[store]\nurl = 'sqlite://'\n", "`store.url` is wrong: it has to name a file"),

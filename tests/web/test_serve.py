@@ -25,9 +25,12 @@ from hypercorn.config import Config
 
 from jobs.rehearsal.authority import PASS_TYPE, Authority
 from store.database import Database
+from store.errors import PassbellError
+from store.settings import load
 from tests.cli.conftest import COMMAND
 from tests.web.seed import seed
 from web import quirks
+from web.serve import serve
 
 PATH = f"/v1/passes/{PASS_TYPE}/S00000000"
 KEY = f"ApplePass token-{0:026}"
@@ -63,9 +66,8 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *flags: str, processes: int = 1) -> Iterator[Served]:
-    sets = [word for flag in (f"web.processes={processes}", *flags) for word in ("--set", flag)]
-    command = [*COMMAND, "--home", str(home), *sets, "serve", "--port", "0", "--json"]
+def serving(home: Path) -> Iterator[Served]:
+    command = [*COMMAND, "--home", str(home), "--set", "web.processes=2", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -174,35 +176,40 @@ def test_a_chunked_body_without_end_is_cut_off(served: Served) -> None:
     assert heard == b"" or heard.startswith(b"HTTP/1.1 413 ")
 
 
-def test_it_leaves_in_order_and_replaces_a_child_that_died(served_home: Path) -> None:
-    with serving(served_home, processes=2) as served:
-        (first, second) = children(served.process)
-        os.kill(first, signal.SIGKILL)
-        while first in (now := children(served.process)) or len(now) < 2:
-            os.sched_yield()
-        # Whoever waits at the dead one's socket is answered by the one that takes its place.
-        for _ in range(20):
-            with httpx.Client(verify=served.trust, trust_env=False, timeout=60) as client:
-                assert client.get(served.url + PATH, headers={"authorization": KEY}).status_code == 200
-        with served.connect() as idle:  # who only keeps a connection open does not hold it up
-            idle.sendall(b"HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert idle.recv(65_536).startswith(b"HTTP/1.1 404 ")
-            served.process.send_signal(signal.SIGINT)
-            assert idle.recv(1) == b""
-        assert served.process.wait(30) == 0
-        assert not Path(f"/proc/{second}").exists()
-
-
 def test_it_says_what_keeps_it_from_serving(served: Served, served_home: Path) -> None:
     port = urlsplit(served.url).port
+    assert port is not None
 
-    def refused(*words: str) -> tuple[int, str]:
-        command = [*COMMAND, "--home", str(served_home), *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        return done.returncode, done.stderr
+    def refused(port: int, **flags: str) -> PassbellError:
+        settings = load(served_home, {key.replace("__", "."): value for key, value in flags.items()})
+        with pytest.raises(PassbellError) as told:
+            serve(settings, host="127.0.0.1", port=port, ready=lambda _: None)
+        return told.value
 
-    code, told = refused("serve", "--port", str(port))
-    assert code == 1
-    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in told
-    code, told = refused("--set", "apple.pass_type=pass.com.example", "serve", "--port", "0")
-    assert (code, "web.url is not set" in told) == (2, True)
+    told = refused(port)
+    assert told.exit_code == 1
+    assert str(told) == f"cannot listen on port {port} of 127.0.0.1: Address already in use"
+    told = refused(0, apple__pass_type="pass.com.example")
+    assert (told.exit_code, "web.url is not set" in str(told)) == (2, True)
+
+
+def test_it_replaces_a_child_that_died_and_leaves_in_order(served: Served) -> None:
+    """The last one here: it ends what all others share."""
+    (first, second) = children(served.process)
+    os.kill(first, signal.SIGKILL)
+    while first in (now := children(served.process)) or len(now) < 2:
+        os.sched_yield()
+    # Whoever waits at the dead one's socket is answered by the one that takes its place.
+    request = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {KEY}\r\n\r\n".encode()
+    for _ in range(20):
+        with served.connect() as connection:
+            connection.settimeout(60)
+            connection.sendall(request)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    with served.connect() as idle:  # who only keeps a connection open does not hold it up
+        idle.sendall(b"HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(65_536).startswith(b"HTTP/1.1 404 ")
+        served.process.send_signal(signal.SIGINT)
+        assert idle.recv(1) == b""
+    assert served.process.wait(30) == 0
+    assert not Path(f"/proc/{second}").exists()
