@@ -69,7 +69,6 @@ async def answer(
     app = application(settings, Database(settings.store_url))
     gc.collect()
     gc.freeze()
-    if os.environ.get("UV"): sys.setswitchinterval(float(os.environ["UV"]))
     os.write(pipe, b"1")
     install(IDLE_SECONDS_OF_PROXIES if settings.web.behind_proxy else IDLE_SECONDS)
 

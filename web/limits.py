@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import math
+import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -134,7 +135,9 @@ class Guard:
         except PassbellError as error:
             log.error("a request failed: %s", error)
             refusal = 500, "something went wrong here", {}
-        except Exception:
+        except Exception as error:
+            if started and isinstance(error, (ssl.SSLError, ConnectionError)):
+                return  # the caller broke off in mid-answer, or sent on after the connection's end
             # Whatever it was, the caller gets no trace of it, and the operator all of it.
             # The rest of a path may be a key: a token, or a device's id.
             log.exception("a request failed: %s %s", scope["method"], place_of(scope["path"]))

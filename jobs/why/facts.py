@@ -133,12 +133,14 @@ def seen(facts: Facts, held: Pass, figures: Mapping[str, Any], text: Text | None
         "rule": rules.consent,
     }
     hours = _hours(facts)
+    # A template of our own without the message's field is not taken.
+    design = rules.designs.get(member.tier_id or "") if held.channel == "passkit" else "ok"
     return {
         "program_inactive": {"status": list(facts.program.status)},
         "inactive": {"status": member.status, "expires_at": rfc3339(member.expires_at)},
         "gone": {"status": held.status},
         "not_installed": {"status": held.status, "wallets": list(held.wallets)},
-        "no_message_field": {"tier": member.tier_id, "design": rules.designs.get(member.tier_id or "")},
+        "no_message_field": {"tier": member.tier_id, "design": design},
         "opted_out": {"opted_out": member.opted_out, "synced_at": rfc3339(member.synced_at)},
         "suppressed": {"entries": [_entry(one) for one in facts.suppressed]},
         "withdrawn": consent,

@@ -58,7 +58,7 @@ class Sent:
         """What the phone will have shown, or will show: the verdict, and the same in words."""
         verdict, reason = self.row["verdict"], self.row["reason"]
         if self.state == "accepted":
-            return verdict, f"{SHOWN.get(verdict, SHOWN['unproven'])}; {ACCEPTED_IS_NOT_DELIVERED}"
+            return verdict, self._shown(verdict)
         if self.state == "failed" and reason == "unknown":
             return "unproven", "a try may have arrived: the phone may have shown the text"
         if self.state == "skipped" and reason == "same_text":
@@ -67,6 +67,18 @@ class Sent:
             return "nothing", PHONE["nothing"]
         return verdict, f"when it arrives, {PHONE[verdict]}"
 
+    def _shown(self, verdict: str) -> str:
+        """What became of an accepted one, by the last step that is known."""
+        if self.row["fetched_at"] is not None:
+            return f"a phone fetched the pass with the text at {self.row['fetched_at']}"
+        if self.row["listed_at"] is not None:
+            return f"a phone asked at {self.row['listed_at']} what has changed, and has not fetched the pass yet"
+        if self.row["channel"] == "apple":
+            return "Apple took the push; no phone has asked what has changed since"
+        if self.row["has_users"] is False:
+            return "Google took it; nobody had saved the pass"
+        return f"{SHOWN.get(verdict, SHOWN['unproven'])}; {ACCEPTED_IS_NOT_DELIVERED}"
+
     def as_json(self) -> dict[str, Any]:
         """The delivery as `why` prints it."""
         told = {name: self.row[name] for name in ("id", "state", "reason", "detail", "code", "attempts")}
@@ -74,7 +86,7 @@ class Sent:
         return told | {
             "decided": self.decided,
             "due_at": rfc3339(self.due_at),
-            "accepted_at": self.row["accepted_at"],
+            **{name: self.row[name] for name in ("accepted_at", "listed_at", "fetched_at", "has_users")},
             "batch": self.row["batch"],
             "worker": self.worker,
             "claimed_at": rfc3339(self.claimed_at),
