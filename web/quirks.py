@@ -7,12 +7,15 @@ no longer asked for them there.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import h11
+import hypercorn.asyncio.run
 import hypercorn.asyncio.tcp_server
 import hypercorn.protocol
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import RawData
 from hypercorn.protocol.h11 import H11Protocol
 
@@ -88,6 +91,18 @@ class Idleness:
             self._end()
 
 
+class Closing(TCPServer):
+    """Hypercorn takes a caller that sends on after the end of its TLS for a fault of the server: the request
+    fails, and where the server is ending, everything ends at once, under what is still being answered.
+    """
+
+    async def _close(self) -> None:
+        try:
+            await super()._close()
+        except ssl.SSLError:  # APPLICATION_DATA_AFTER_CLOSE_NOTIFY: the connection is closed all the same
+            return
+
+
 def install(idle_seconds: float) -> None:
     """For all servers of this process. A connection ends when it is idle, or at its headers, for so long."""
     Idleness.seconds = idle_seconds
@@ -95,3 +110,5 @@ def install(idle_seconds: float) -> None:
     protocol.H11Protocol = OnlyHttp1
     server: Any = hypercorn.asyncio.tcp_server
     server.AsyncioSingleTask = Idleness
+    run: Any = hypercorn.asyncio.run
+    run.TCPServer = Closing
