@@ -83,7 +83,8 @@ def _flags(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[
 def root(context: click.Context, home: Path | None, flags: dict[str, str]) -> None:
     """Messages on Apple and Google Wallet passes: choose who, see what the phone will say, launch, watch.
 
-    Without a command, the console opens. Without a PassKit key everything is a REHEARSAL.
+    Without a command, the console opens. While neither a PassKit key nor Apple or Google is set up,
+    everything is a REHEARSAL.
     """
     use = context.ensure_object(Use)
     use.home, use.flags = home, flags

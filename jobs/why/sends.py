@@ -72,7 +72,7 @@ class Sent:
         if self.row["fetched_at"] is not None:
             return f"a phone fetched the pass with the text at {self.row['fetched_at']}"
         if self.row["listed_at"] is not None:
-            return f"a phone asked at {self.row['listed_at']} what has changed, and has not fetched the pass yet"
+            return f"a phone asked at {self.row['listed_at']}, and has not fetched the pass yet"
         if self.row["channel"] == "apple":
             return "Apple took the push; no phone has asked what has changed since"
         if self.row["has_users"] is False:

@@ -14,13 +14,16 @@ import sqlalchemy as sa
 from jobs.channels.apns import Line, open_pusher
 from jobs.channels.apple import AppleChannel
 from jobs.channels.base import Outcome, Parcel, Result
+from jobs.engine.gate import Gate, Message
 from jobs.rehearsal import authority
 from jobs.rehearsal.apns import Apns
 from jobs.rehearsal.authority import PASS_TYPE, Authority
 from store import arrivals, devices, issued
 from store.database import Database
+from store.errors import UsageError
 from store.issued import NewPass
 from store.schema import blasts, deliveries, members, passes, registrations
+from store.sections import GateSettings
 from store.times import now
 from tests.store.crowd import NOW, add_members, member, open_store
 
@@ -59,7 +62,7 @@ def database(current_url: str) -> Iterator[Database]:
 class Street:
     """The channel, the stand-in that it pushes to, and what phones heard."""
 
-    def __init__(self, database: Database, apns: Apns, channel: AppleChannel) -> None:
+    def __init__(self, database: Database, apns: Any, channel: AppleChannel) -> None:
         self.database, self.apns, self.channel = database, apns, channel
         self.heard: list[str] = []
         self.shown_when_heard: list[str | None] = []
@@ -260,3 +263,21 @@ def test_nobody_at_apple_is_a_passing_fault(database: Database, made: Authority)
             assert (result.outcome, result.reason) == (Outcome.LATER, "network")
 
     asyncio.run(main())
+
+
+@one_store
+def test_what_was_put_on_a_pass_and_not_told_is_not_the_same_text_later(database: Database) -> None:
+    async def expired(_: str) -> Any:
+        raise UsageError("the certificate expired")
+
+    async def main() -> None:
+        street = Street(database, None, AppleChannel(database, expired, nullcontext, asyncio.to_thread))
+        result = await street.channel.send(street.parcel(2))
+        assert (result.outcome, result.reason, result.account) == (Outcome.REFUSED, "no_account", True)
+        assert result.detail == "the certificate expired"
+        assert street.stands(2).shown_text == "Hello"
+
+    asyncio.run(main())
+    with database.read() as connection:  # it was given back: no try counts
+        rules = GateSettings(pass_interval_minutes=0)
+        assert Gate(connection, rules, "P1", Message(blast_id=1), at=now()).look([3]) == {}
