@@ -18,6 +18,7 @@ from console.desk import Desk
 from console.plain import inert
 from store import members
 from store import programs as store
+from store.errors import UsageError
 from store.times import rfc3339
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ def sync(desk: Desk, program: str | None, as_json: bool) -> None:
     PROGRAM is an id, a name, or the beginning of either; without it all are read. A sync that breaks
     off goes on from there when it is run again within a day.
     """
+    settings = desk.settings
+    if settings.live and not settings.passkit.api_key:
+        raise UsageError(
+            "passkit.api_key is not set, so there is nothing to read: a sync is for passes that PassKit "
+            "makes, and your own programs need none"
+        )
     report = asyncio.run(_sync(desk, program))
     if as_json:
         print_json(report.as_json() | {"mode": desk.settings.mode})

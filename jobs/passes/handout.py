@@ -178,8 +178,14 @@ def _hand(
         (report.folder / "qr" / f"{name}.{qr}").write_bytes(codes.image(links.best, qr))
         report.codes += 1
     file = f"{name}.pkpass" if files else ""
-    index.writerow((external_id, held[0].holder.serial, file, links.download or "", links.save or ""))
+    index.writerow((_cell(external_id), held[0].holder.serial, file, links.download or "", links.save or ""))
     report.rows += 1
+
+
+def _cell(text: str) -> str:
+    """A text that neither a spreadsheet takes for a formula nor a terminal for a command."""
+    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def _name(external_id: str, serial: str, taken: set[str]) -> str:

@@ -152,7 +152,8 @@ def test_a_file_enrols_issues_and_is_written_out(shop: Shop, tmp_path: Path) -> 
     assert done["out"]["passes"] == done["out"]["codes"] == len(HOSTILE)
     with (out / "index.csv").open(newline="") as index:
         written = list(csv.DictReader(index))
-    assert [row["external_id"] for row in written] == HOSTILE
+    harmless = {"=cmd()": "'=cmd()", "-rf": "'-rf", "\x1b[2J": "\ufffd[2J"}
+    assert [row["external_id"] for row in written] == [harmless.get(name, name) for name in HOSTILE]
     names = [row["file"] for row in written]
     assert {one.name for one in out.iterdir()} == {*names, "index.csv", "qr"}
     assert len({name.casefold() for name in names}) == len(HOSTILE)
