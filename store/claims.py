@@ -262,4 +262,6 @@ def _claimed(connection: sa.Connection, batch_id: int, why_not: Mapping[int, str
         .where(deliveries.c.batch_id == batch_id, deliveries.c.state == "sending")
         .order_by(deliveries.c.id)
     )
-    return [Claimed(**row._mapping, why_not=why_not.get(row.id)) for row in connection.execute(query)]
+    # In the order of the class's fields: by name it takes as long as the query.
+    make: Any = Claimed
+    return [make(*row, why_not.get(row[0])) for row in connection.execute(query)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobs.channels.apns import Answer, Pusher, outcome
+from jobs.channels.apns import Pusher, outcome
 from jobs.channels.base import Outcome, Pace, Parcel, Result
 from jobs.channels.wire import Broken
 from jobs.gather import Gathered
@@ -152,12 +152,17 @@ class AppleChannel:
             raise
         except PassbellError as error:  # no certificate, or one that is not fit for use: no push can leave
             return Result(Outcome.REFUSED, "no_account", str(error), account=True)
-        try:
-            answer = await self._pushed(pusher, token)
-        except Broken as error:
-            reason = "timeout" if error.timed_out else "network"
-            detail = f"Apple did not answer: {error.reason}"
-            return Result(Outcome.LATER if error.unsent else Outcome.UNKNOWN, reason, detail)
+        tries = 0
+        while True:
+            try:
+                answer = await pusher.push(token.push_token, topic=token.pass_type, apns_id=str(uuid.uuid4()))
+                break
+            except Broken as error:
+                tries += 1
+                # Apple ends connections as it pleases, with hundreds of pushes on them: what an end cut off
+                # is sent once more, on another. A repeat harms nobody.
+                if error.timed_out or tries > 1:
+                    return _broken(error)
         if answer.status == 200:
             return _TAKEN
         result = outcome(answer)
@@ -166,16 +171,6 @@ class AppleChannel:
                 Outcome.LATER, "registered_since", "the phone has registered anew since", result.code
             )
         return result
-
-    async def _pushed(self, pusher: Pusher, token: Token) -> Answer:
-        """A push and its answer. One that a connection's end cut off is sent once more, on another: Apple
-        ends connections as it pleases, with hundreds of pushes on them, and a repeat harms nobody."""
-        try:
-            return await pusher.push(token.push_token, topic=token.pass_type, apns_id=str(uuid.uuid4()))
-        except Broken as error:
-            if error.timed_out:
-                raise
-        return await pusher.push(token.push_token, topic=token.pass_type, apns_id=str(uuid.uuid4()))
 
     async def _open(self, pass_type: str) -> Pusher:
         async with self._opening:
@@ -226,6 +221,13 @@ class AppleChannel:
 
 
 _TAKEN = Result(Outcome.ACCEPTED, kept=True)
+
+
+def _broken(error: Broken) -> Result:
+    """A push without an answer."""
+    reason = "timeout" if error.timed_out else "network"
+    detail = f"Apple did not answer: {error.reason}"
+    return Result(Outcome.LATER if error.unsent else Outcome.UNKNOWN, reason, detail)
 
 
 def _put_of(parcel: Parcel, tokens: Sequence[Token], seen: frozenset[int], together: _Together) -> _Put:

@@ -140,7 +140,7 @@ class Pump:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _looked: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: deque[_InHand] = field(default_factory=deque)
-    _stir: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: dict[int, asyncio.Future[None]] = field(default_factory=dict)
     _settlements: dict[int, list[Settlement]] = field(default_factory=dict)
     _open: dict[int, int] = field(default_factory=dict)
     _places: int = 1
@@ -209,7 +209,7 @@ class Pump:
             if claimed:
                 self._open[batch_id] = len(claimed)
                 self._waiting.extend(_InHand(batch_id, one) for one in claimed)
-                self._wake_senders()
+                self._wake_senders(len(claimed))
             elif self._open:
                 await asyncio.sleep(GATHER)
             elif not await self._due_soon():
@@ -269,11 +269,17 @@ class Pump:
             elif self.stop.is_set():
                 return
             else:
-                await self._stir.wait()
+                self._idle[place] = asyncio.get_running_loop().create_future()
+                await self._idle[place]
 
-    def _wake_senders(self) -> None:
-        self._stir.set()
-        self._stir.clear()
+    def _wake_senders(self, most: int = sys.maxsize) -> None:
+        """Wake those who have nothing to do, so many at most: to wake thousands for a few costs as much as
+        the sending. Who has no place now is woken only with all others."""
+        wanted = [place for place in self._idle if place < self._places or most == sys.maxsize][:most]
+        for place in wanted:
+            idle = self._idle.pop(place)
+            if not idle.done():
+                idle.set_result(None)
 
     async def _send(self, claimed: Claimed) -> Settlement:
         try:

@@ -39,8 +39,10 @@ class PyreqwestCarrier:
         try:
             request = self._clients[place].post(self._url + path).headers(headers).body_bytes(BODY)
             answer = await request.build().send()
-            body = bytes(await answer.bytes())
-            return read_answer(answer.status, answer.headers.get("apns-id") or "", body)
+            status, apns_id = answer.status, answer.headers.get("apns-id") or ""
+            if status == 200:  # with nothing to read: Apple's yes has no body
+                return Answer(status, "", None, apns_id)
+            return read_answer(status, apns_id, bytes(await answer.bytes()))
         except self._errors.RequestError as error:
             raise self._told(error) from error
         finally:
