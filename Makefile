@@ -24,7 +24,7 @@ demo: .venv/.demo
 	.venv/bin/passbell demo
 
 test: .venv/.test
-	.venv/bin/python -m pytest -n $(PROCESSES)
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal
 
 check: .venv/.test
 	.venv/bin/ruff check $(CODE)
