@@ -72,6 +72,7 @@ class AppleChannel:
     ) -> None:
         self._database, self._pusher, self._pace, self._run = database, pusher, pace, run
         self._pushers: dict[str, Pusher] = {}
+        self._retired: list[Pusher] = []
         self._opening = asyncio.Lock()
         self._put = Gathered(self._put_all, run)
         self._forget = Gathered(self._forget_all, run)
@@ -118,7 +119,7 @@ class AppleChannel:
 
     async def close(self) -> None:
         """Close the connections."""
-        for pusher in self._pushers.values():
+        for pusher in (*self._pushers.values(), *self._retired):
             await pusher.close()
 
     async def _tell(self, tokens: Sequence[Token], together: _Together) -> Result:
@@ -166,11 +167,22 @@ class AppleChannel:
         if answer.status == 200:
             return _TAKEN
         result = outcome(answer)
+        if result.account:
+            await self._retire(token.pass_type, pusher)
         if result.outcome is Outcome.GONE and not await self._forget(_Dead(token, answer.timestamp)):
             return Result(
                 Outcome.LATER, "registered_since", "the phone has registered anew since", result.code
             )
         return result
+
+    async def _retire(self, pass_type: str, pusher: Pusher) -> None:
+        """Apple takes nothing from these connections: the next push goes over new ones, with whatever
+        certificate is there by then. What is in flight on the old ones may end; those before them close."""
+        if self._pushers.get(pass_type) is not pusher:
+            return
+        self._retired.append(self._pushers.pop(pass_type))
+        if len(self._retired) > 1:
+            await self._retired.pop(0).close()
 
     async def _open(self, pass_type: str) -> Pusher:
         async with self._opening:

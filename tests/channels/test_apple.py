@@ -65,6 +65,7 @@ class Street:
     def __init__(self, database: Database, apns: Any, channel: AppleChannel) -> None:
         self.database, self.apns, self.channel = database, apns, channel
         self.heard: list[str] = []
+        self.certificates_read = 0
         self.shown_when_heard: list[str | None] = []
 
     def parcel(self, number: int, text: str = "Hello", **more: Any) -> Parcel:
@@ -100,6 +101,7 @@ async def opened(database: Database, made: Authority, seconds: float = 2.0) -> A
 
     async def pusher(pass_type: str) -> Any:
         assert pass_type == PASS_TYPE
+        street.certificates_read += 1
         return open_pusher(Line(url=url, client_pem=made.client_pem, ca_pem=made.root_pem, timeout=seconds))
 
     channel = AppleChannel(database, pusher, nullcontext, asyncio.to_thread)
@@ -281,3 +283,19 @@ def test_what_was_put_on_a_pass_and_not_told_is_not_the_same_text_later(database
     with database.read() as connection:  # it was given back: no try counts
         rules = GateSettings(pass_interval_minutes=0)
         assert Gate(connection, rules, "P1", Message(blast_id=1), at=now()).look([3]) == {}
+
+
+@one_store
+def test_after_a_refusal_the_certificate_is_read_anew(database: Database, made: Authority) -> None:
+    async def main() -> None:
+        async with opened(database, made) as street:
+            street.apns.faults.set(every=1, word="BadCertificate")
+            refused = await asyncio.gather(*(street.channel.send(street.parcel(n)) for n in range(3)))
+            assert all(result.account for result in refused)
+            street.apns.faults.clear()
+            before = street.certificates_read
+            assert (await street.channel.probe("membership", "P1")).outcome is Outcome.ACCEPTED
+            assert (await street.channel.send(street.parcel(2))).outcome is Outcome.ACCEPTED
+            assert street.certificates_read == before + 1
+
+    asyncio.run(main())
