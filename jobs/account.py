@@ -84,7 +84,7 @@ async def open_channel(
     """
     # In threads: a stand-in that has to be started takes a moment.
     if channel == "apple":
-        return _apple_channel(settings, database, pace, run)
+        return await _apple_channel(settings, database, pace, run)
     if channel == "google":
         return await asyncio.to_thread(_google_channel, settings, database, pace, run)
     if settings.live and not settings.passkit.api_key:
@@ -92,14 +92,17 @@ async def open_channel(
     return PassKitChannel(PassKit(await asyncio.to_thread(credentials, settings), pace=pace))
 
 
-def _apple_channel(settings: Settings, database: Database, pace: Pace, run: Run) -> Channel:
+async def _apple_channel(settings: Settings, database: Database, pace: Pace, run: Run) -> Channel:
     from jobs.channels.apns import open_pusher
     from jobs.channels.apple import AppleChannel
+    from jobs.rehearsal.authority import PASS_TYPE
 
     async def pusher(pass_type: str) -> Pusher:
         return open_pusher(await asyncio.to_thread(apns_line, settings, database, pass_type))
 
-    return AppleChannel(database, pusher, pace, run)
+    channel = AppleChannel(database, pusher, pace, run)
+    await channel.open(settings.apple.pass_type or PASS_TYPE)
+    return channel
 
 
 def apns_line(settings: Settings, database: Database, pass_type: str) -> Line:

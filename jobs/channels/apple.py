@@ -77,6 +77,10 @@ class AppleChannel:
         self._put = Gathered(self._put_all, run)
         self._forget = Gathered(self._forget_all, run)
 
+    async def open(self, pass_type: str) -> None:
+        """Make ready to push for a pass type before anything is claimed for it. Raises PassbellError."""
+        await self._open(pass_type)
+
     async def send(self, parcel: Parcel) -> Result:
         """Bring the text onto the pass and tell its phones; see `Outcome` for the ways it may end."""
         if not parcel.text.strip():
