@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,15 +19,19 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from console import expiry
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.plain import inert_lines
 from store.errors import PassbellError
+from store.roles import why_not
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from textual.actions import ActionParseResult
+    from textual.dom import DOMNode
 
     from console.desk import Desk
     from console.expiry import Weak
+    from store.roles import Role
 
 T = TypeVar("T")
 
@@ -55,7 +59,7 @@ def _palette() -> type[Provider]:
     return Commands
 
 
-class Console(App[None]):
+class Console(Acting, App[None]):
     """One person at a desk, in a terminal."""
 
     TITLE = "passbell"
@@ -99,6 +103,27 @@ class Console(App[None]):
         variables["quiet"] = ground.blend(text, 0.62).hex6 if plain else "ansi_bright_black"
         self.theme_variables = variables
         return variables
+
+    # The actions
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key, a click or the palette asks for, or say what stands in its way."""
+        owner, verb, _ = self._parse_action(action, default_namespace or self, namespaces)
+        if isinstance(owner, Acting) and (reason := owner.why_not(verb)):
+            self.notify(inert_lines(reason), severity="warning", markup=False)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def why_no_role(self, needs: Role) -> str:
+        """What stands in the way of an act that takes a role; "" for nothing."""
+        if not self.desk.opened:
+            return ""
+        return why_not(self.desk.settings.role, needs)
 
     # The store and the verbs
 
@@ -228,11 +253,15 @@ class Console(App[None]):
             self.theme = theme
         else:
             self.notify(f"There is no theme {theme!r}: see `theme` in the palette.", markup=False)
-        self.switch_mode("programs")
+        self._show_first()
         self.call_after_refresh(self.look_after_workers)
         self.set_interval(LOOK_SECONDS, self.look_after_workers)
         self.call_after_refresh(self.look_after_credentials)
         self.set_interval(expiry.LOOK_SECONDS, self.look_after_credentials)
+
+    def _show_first(self) -> None:
+        start = self.desk.settings.console.start
+        self.switch_mode("programs" if start in ("last", "home") else start)
 
     def look_after_workers(self) -> None:
         """Count the workers that are alive and start one of our own if there is none."""

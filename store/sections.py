@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from store.roles import Role
+
 
 class Section(BaseModel):
     """A table of the settings file. Unknown keys are refused."""
@@ -340,8 +342,20 @@ class RehearsalSettings(Section):
     """Port on 127.0.0.1 of the stand-ins for APNs and Google; 0: any free one."""
 
 
+class AccessSettings(Section):
+    """What whoever uses this home may do. A guard against slips: who can write the store can do all."""
+
+    role: Role = "admin"
+    """viewer: look; operator: message people; admin: also change rules, credentials, programs, templates."""
+    read_only: bool = False
+    """Nothing can be changed or sent, whatever the role; `passbell --read-only` sets it."""
+
+
 class ConsoleSettings(Section):
     """The screens."""
+
+    start: Literal["last", "home", "programs", "audiences", "compose", "blasts", "audit"] = "last"
+    """The first screen; last: the one that was left, with its filter and order."""
 
     theme: str = "textual-dark"
     """A theme's name, as the command palette lists them."""
@@ -349,3 +363,7 @@ class ConsoleSettings(Section):
     """Start a worker as a child when none is alive; it ends with the console once its batch is done."""
     type_count_from: int = Field(default=100, ge=1)
     """From this many passes on, a launch asks to type the count."""
+    ascii: bool = False
+    """Draw borders, bars and plots with ASCII only, for terminals and fonts without the signs."""
+    keys: dict[str, str] = {}
+    """Keys of your own, by an action's id as help names it: `"blast.pause" = "P"`. Commas part several."""

@@ -28,7 +28,9 @@ from pydantic_settings import (
 )
 
 from store.errors import PassbellError, UsageError
+from store.roles import Role
 from store.sections import (
+    AccessSettings,
     AppleSettings,
     ConsentSettings,
     ConsoleSettings,
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     consent: ConsentSettings = ConsentSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
+    access: AccessSettings = AccessSettings()
     console: ConsoleSettings = ConsoleSettings()
 
     _home: Path = PrivateAttr(default_factory=Path)
@@ -95,6 +98,11 @@ class Settings(BaseSettings):
     def live(self) -> bool:
         """True where a PassKit key, a pass type or a Google issuer is set: messages reach real phones."""
         return bool(self.passkit.api_key or self.apple.pass_type or self.google.issuer)
+
+    @property
+    def role(self) -> Role:
+        """What whoever acts with these settings may do."""
+        return "viewer" if self.access.read_only else self.access.role
 
     @property
     def account(self) -> Literal["live", "rehearsal"]:

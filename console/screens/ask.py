@@ -7,11 +7,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label, Static
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.plain import inert, inert_lines
 
 
-class Ask(ModalScreen[bool]):
+class Ask(Acting, ModalScreen[bool]):
     """True for yes. The focus is on no, so that a hasty Enter does nothing."""
 
     BINDINGS = bindings("ask")

@@ -184,11 +184,14 @@ class AudiencesScreen(ConsoleScreen):
     def _look_into(self) -> None:
         self.query_one("#members").focus()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Without an audience there is only building one."""
-        if action == "why" and not self.query_one("#members").has_focus:
-            return None
-        return None if action in ("message", "edit", "delete") and self._shown is None else True
+    def needs_audience(self) -> str:
+        """Whether an audience is chosen."""
+        return "" if self._shown is not None else "There is no audience yet: n builds one."
+
+    def needs_member(self) -> str:
+        """Whether the cursor is on a member."""
+        here = self.query_one("#members").has_focus
+        return "" if here else "Go to a member first: Enter leads to the members."
 
     def action_build(self) -> None:
         """Build an audience."""

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.app import Console
 from console.plain import inert
 from console.screens.base import ConsoleScreen
@@ -101,7 +101,7 @@ class AuditScreen(ConsoleScreen):
         self.app.push_screen(EntryScreen(event.key))
 
 
-class EntryScreen(ModalScreen[None]):
+class EntryScreen(Acting, ModalScreen[None]):
     """One entry with its details and hashes."""
 
     BINDINGS = bindings("entry")

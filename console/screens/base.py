@@ -11,11 +11,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
+from console.actions import Acting
 from console.app import Console
 from console.widgets.masthead import Masthead
 
 
-class ConsoleScreen(Screen[Any]):
+class ConsoleScreen(Acting, Screen[Any]):
     """A screen of the console. `body` gives its widgets, `look_again` re-reads what may have changed."""
 
     app = getters.app(Console)

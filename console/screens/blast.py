@@ -51,6 +51,8 @@ from store.times import now as this_moment
 
 WAITING = ("planned", "scheduled", "missed")
 """States before the first message."""
+STARTED = ("running", "paused", "held")
+"""States between the first message and the end."""
 LATE_SECONDS = 5.0
 """How often late fetchers are counted, once a blast has ended."""
 SHARE = 4
@@ -225,28 +227,42 @@ class BlastScreen(ConsoleScreen):
 
     # The verbs
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key that its state forbids is dim; launch and resume are only there where they mean something."""
-        now = self.standing
-        state = now.blast.state if now else ""
-        started = state in ("running", "paused", "held")
-        match action:
-            case "pause":
-                return state in ("running", "held") or None
-            case "resume":
-                return state in ("paused", "held")
-            case "launch":
-                return state in WAITING
-            case "cancel" | "urgent" | "rate":
-                return started or state in WAITING or None
-            case "fetched":
-                return self.reached is not None and "apple" in self.reached.funnel.planned
-            case "nudge":
-                ended = self._own and state == "finished"
-                return ended and (bool(self.reached and self.reached.not_fetched) or None)
-            case "retry":
-                return bool(now and now.failures and (started or state == "finished")) or None
-        return super().check_action(action, parameters)
+    @property
+    def _state(self) -> str:
+        return self.standing.blast.state if self.standing else ""
+
+    def needs_sending(self) -> str:
+        """Whether there is something to pause."""
+        return "" if self._state in ("running", "held") else f"Nothing is being sent: it is {self._state}."
+
+    def needs_stop(self) -> str:
+        """Whether it was stopped and can go on."""
+        return "" if self._state in ("paused", "held") else f"It was not stopped: it is {self._state}."
+
+    def needs_wait(self) -> str:
+        """Whether it still waits for its launch."""
+        return "" if self._state in WAITING else f"It was launched already: it is {self._state}."
+
+    def needs_open(self) -> str:
+        """Whether it has not ended."""
+        return "" if self._state in (*STARTED, *WAITING) else f"It is over: {self._state}."
+
+    def needs_failures(self) -> str:
+        """Whether there are failures that may be tried again."""
+        if self._state not in (*STARTED, "finished"):
+            return f"Nothing is tried again while it is {self._state}."
+        return "" if self.standing and self.standing.failures else "Nothing has failed."
+
+    def needs_fetching(self) -> str:
+        """Whether it can be known which phones fetched it."""
+        known = self.reached is not None and "apple" in self.reached.funnel.planned
+        return "" if known else "Only of our own Apple passes it is known who fetched the text."
+
+    def needs_late(self) -> str:
+        """Whether it has ended and there is somebody to nudge."""
+        if not self._own or self._state != "finished":
+            return "Only a finished blast to passes of our own can be nudged."
+        return "" if self.reached and self.reached.not_fetched else "Every phone that can has fetched it."
 
     def _act(self, verb: Callable[..., Any], **more: Any) -> None:
         """Run a verb on this blast, and look at what came of it."""

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from console import words
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.plain import inert, inert_lines
 from console.widgets.figures import mode_line
 from console.widgets.funnel import Reached
@@ -139,7 +139,7 @@ def options(slices: Sequence[Slice]) -> list[Option]:
     return [Option(Content(f"{one.count:>9,}  {inert(one.words, 48)}")) for one in slices]
 
 
-class FilterScreen(ModalScreen[Slice | None]):
+class FilterScreen(Acting, ModalScreen[Slice | None]):
     """Choose which deliveries to show."""
 
     BINDINGS = bindings("ask")
@@ -164,7 +164,7 @@ class FilterScreen(ModalScreen[Slice | None]):
         self.dismiss(None)
 
 
-class RetryScreen(ModalScreen[Slice | None]):
+class RetryScreen(Acting, ModalScreen[Slice | None]):
     """Choose which failures to try again; the button says how many. The focus is on Cancel."""
 
     BINDINGS = [*bindings("ask"), *bindings("retry")]
@@ -226,7 +226,7 @@ class RetryScreen(ModalScreen[Slice | None]):
         self.dismiss(None)
 
 
-class RateScreen(ModalScreen[Limits | None]):
+class RateScreen(Acting, ModalScreen[Limits | None]):
     """Ask for limits of the blast's own; an empty field is no limit. None leaves them as they are."""
 
     BINDINGS = bindings("ask")
@@ -289,7 +289,7 @@ class RateScreen(ModalScreen[Limits | None]):
         self.dismiss(None)
 
 
-class MissedScreen(ModalScreen[str | None]):
+class MissedScreen(Acting, ModalScreen[str | None]):
     """Ask what becomes of a blast whose schedule was missed: `now`, `at`, `cancel`, or None for later."""
 
     BINDINGS = bindings("ask")

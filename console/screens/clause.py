@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.app import Console
 from console.clause_words import CHOICES, Choice, choice_of, shown, shown_list, spelled, spelled_list
 from console.known import Known, values_of
@@ -34,7 +34,7 @@ HINTS = {
 }
 
 
-class ClauseScreen(ModalScreen["Row | None"]):
+class ClauseScreen(Acting, ModalScreen["Row | None"]):
     """Writes a row, and gives it only when it is right; None where it was left alone."""
 
     CSS_PATH = "../styles/clause.tcss"

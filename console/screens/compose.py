@@ -248,11 +248,9 @@ class ComposeScreen(ConsoleScreen):
         self._number = max(self._number - 1, 0)
         self._ask()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is a field to leave while one is written in."""
-        if action == "back":
-            return isinstance(self.focused, Input | TextArea)
-        return super().check_action(action, parameters)
+    def needs_field(self) -> str:
+        """Whether a field is written in."""
+        return "" if isinstance(self.focused, Input | TextArea) else "No field is being written in."
 
     def action_back(self) -> None:
         """Leave the field, so that keys are keys again."""

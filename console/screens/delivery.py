@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from console import words
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.plain import inert
 from console.screens.why import WhyScreen
 from console.widgets.figures import OWN, fact_lines
@@ -23,7 +23,7 @@ WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
 
 
-class DeliveryScreen(ModalScreen[None]):
+class DeliveryScreen(Acting, ModalScreen[None]):
     """What the ledger knows of one delivery."""
 
     BINDINGS = bindings("delivery")

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from console.actions import bindings, of_scope
+from console.actions import Acting, bindings, of_scope
 from console.plain import inert, inert_lines
 from store.errors import PassbellError
 
@@ -39,7 +39,7 @@ class Question:
     note: str = ""
 
 
-class Form(ModalScreen[T | None]):
+class Form(Acting, ModalScreen[T | None]):
     """Asks, and gives what the verb made of the answers; None where nothing was done.
 
     `act` gets the answers by name. It runs in a thread, and the page stays while it refuses.

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from console.actions import SCOPES, Action, bindings, of_scope
+from console.actions import SCOPES, Acting, Action, bindings, of_scope
 from console.widgets.cells import wrapped
 
 ROOM = 18
@@ -20,7 +20,7 @@ MEANING = 49
 """Cells that a meaning has beside its keys, where the terminal has 80."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Acting, ModalScreen[None]):
     """What can be done on the screen it was asked from, in lists, and everywhere."""
 
     BINDINGS = bindings("help")

@@ -176,16 +176,17 @@ class ImportFileScreen(ConsoleScreen):
 
     # The keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Dim what cannot be done now."""
-        report = self._report
-        if action == "run":
-            return True if self._changeable and report is not None else None
-        if action == "forget":
-            return True if self._changeable else None
-        if action == "rejects":
-            return True if report is not None and report.rejects else None
-        return True
+    def needs_choice(self) -> str:
+        """Whether the columns can still be changed."""
+        return "" if self._changeable else "The file is imported already, or being imported."
+
+    def needs_reading(self) -> str:
+        """Whether the file was read to its end."""
+        return self.needs_choice() or ("" if self._report is not None else "The file is being read.")
+
+    def needs_rejects(self) -> str:
+        """Whether there are lines that were rejected."""
+        return "" if self._report is not None and self._report.rejects else "No line was rejected."
 
     @property
     def _changeable(self) -> bool:

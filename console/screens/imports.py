@@ -192,12 +192,13 @@ class ImportsScreen(ConsoleScreen):
 
     # The keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Dim what cannot be done now."""
-        if action == "undo":
-            fits = self._shown is not None and self._shown.undone_at is None
-            return True if fits and not self.query_one(JobBar).running else None
-        return True
+    def needs_import(self) -> str:
+        """Whether the import under the cursor can be undone."""
+        if self.query_one(JobBar).running:
+            return "An undo is under way."
+        if self._shown is None:
+            return "Nothing was imported yet."
+        return "" if self._shown.undone_at is None else "It was undone already."
 
     def action_new(self) -> None:
         """Name a file."""

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from console import words
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.app import Console
 from console.plain import inert
 from console.widgets.cells import wrapped
@@ -42,7 +42,7 @@ WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
 
 
-class LaunchScreen(ModalScreen[int | None]):
+class LaunchScreen(Acting, ModalScreen[int | None]):
     """Asks to launch a planned blast, and launches it. Gives the blast that runs or waits for its moment.
 
     That is another than the one asked for where its plan no longer held and was made anew here; None

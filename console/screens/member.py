@@ -11,7 +11,7 @@ from textual.containers import Grid, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.app import Console
 from console.desk import Desk
 from console.plain import inert, inert_lines
@@ -22,7 +22,7 @@ from console.widgets.member_facts import Known
 from store.errors import PassbellError
 
 
-class MemberScreen(ModalScreen[None]):
+class MemberScreen(Acting, ModalScreen[None]):
     """Read when it opens, and again when something was changed here."""
 
     CSS_PATH = "../styles/member.tcss"
@@ -65,13 +65,15 @@ class MemberScreen(ModalScreen[None]):
             self.query_one(f"#{part}", Static).update(getattr(facts, part)(known))
         self.refresh_bindings()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Dim what needs the member as long as it is not read; nothing is lifted where nothing holds."""
-        if action in ("give", "withdraw", "suppress", "wishes") and self._known is None:
-            return None
-        if action == "lift":
-            return self._known is not None and bool(self._known.suppressed)
-        return True
+    def needs_member(self) -> str:
+        """Whether the member was read."""
+        return "" if self._known is not None else "The member is being read."
+
+    def needs_suppression(self) -> str:
+        """Whether there is something to lift."""
+        return self.needs_member() or (
+            "" if self._known and self._known.suppressed else "Nothing is suppressed."
+        )
 
     def action_close(self) -> None:
         """Back to the list."""

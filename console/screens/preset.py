@@ -10,13 +10,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from store.presets import PRESETS, Preset
 
 NAME_CELLS = 16
 
 
-class PresetScreen(ModalScreen["Preset | None"]):
+class PresetScreen(Acting, ModalScreen["Preset | None"]):
     """The presets, each with what it is for."""
 
     BINDINGS = bindings("preset")

@@ -263,20 +263,34 @@ class ProgramsScreen(ConsoleScreen):
 
     # The keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Dim what cannot be done now."""
-        syncing = self.is_mounted and self.query_one(SyncBar).running
-        if action == "stop":
-            return syncing
-        if action in ("sync", "sync_all") and (syncing or not self._syncs):
-            return None
-        if action == "sync" and (found := self._source.find(self.program_id or "")) and found[1].program.own:
-            return None
-        if action in ("message", "filter", "fields", "rules") and self.program_id is None:
-            return None
-        if action == "why" and not self._members.has_focus:
-            return None
-        return True
+    def needs_program(self) -> str:
+        """Whether a program is chosen."""
+        return "" if self.program_id is not None else "There is no program yet."
+
+    def needs_member(self) -> str:
+        """Whether the cursor is on a member."""
+        return "" if self._members.has_focus else "Go to a member first: Enter leads to the members."
+
+    def needs_passkit(self) -> str:
+        """Whether there is a PassKit to read, and no sync under way."""
+        if not self._syncs:
+            return "No PassKit key is set, so there is nothing to read: see passkit.api_key."
+        return "A sync is under way." if self._syncing else ""
+
+    def needs_passkit_program(self) -> str:
+        """Whether the chosen program is one that PassKit knows."""
+        found = self._source.find(self.program_id or "")
+        if found is not None and found[1].program.own:
+            return "This program is our own: PassKit does not know it."
+        return self.needs_passkit()
+
+    def needs_sync(self) -> str:
+        """Whether there is a sync to stop."""
+        return "" if self._syncing else "No sync is under way."
+
+    @property
+    def _syncing(self) -> bool:
+        return self.is_mounted and self.query_one(SyncBar).running
 
     def action_why(self) -> None:
         """Why the member under the cursor is messaged or not."""

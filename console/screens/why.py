@@ -99,9 +99,9 @@ class WhyScreen(ConsoleScreen):
             width = min(self.size.width - 3, WIDEST)
             self.query_one("#steps", Static).update(in_words(self._found, width))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A blast has its own purpose."""
-        return self._blast_id is None if action == "purpose" else True
+    def needs_no_blast(self) -> str:
+        """Whether the purpose can be chosen."""
+        return "" if self._blast_id is None else "A blast has a purpose of its own."
 
     def action_purpose(self) -> None:
         """The other purpose."""

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.clause_words import FUNCTION_WORDS, choice_of, head, shown, shown_list
 from console.plain import cells, inert, inert_lines
 from store.outline import Group, Part, Path, Row, at, put
@@ -24,7 +24,7 @@ ADD = "+ add a row"
 How = Literal["edit", "add", "group"]
 
 
-class Clauses(OptionList):
+class Clauses(Acting, OptionList):
     """An outline as lines. What needs words of a person is asked for by `Asked`."""
 
     BINDINGS = bindings("clauses")

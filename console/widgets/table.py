@@ -19,7 +19,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.actions import bindings
+from console.actions import Acting, bindings
 from console.widgets.cells import Look, fit, line
 from store.errors import PassbellError
 
@@ -61,7 +61,7 @@ class Column:
     from_width: int = 0
 
 
-class VirtualTable(ScrollView, can_focus=True):
+class VirtualTable(Acting, ScrollView, can_focus=True):
     """Rows of a PageSource under one header. Only visible lines are drawn, only their pages are fetched."""
 
     BINDINGS = bindings("table")
