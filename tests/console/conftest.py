@@ -105,7 +105,7 @@ def keys_styled_once() -> Iterator[None]:
 
 def seat(home: Path, **flags: str) -> Desk:
     """A desk in a home of its own, without a worker of its own."""
-    settings = load(home, {"console.start_worker": "false", **flags})
+    settings = load(home, {"console.start_worker": "false", "console.start": "programs", **flags})
     desk = SeatedDesk(lambda: settings)
     assert desk.settings is settings  # read already, so that tests begin on the programs
     desk.__dict__["ring"] = lambda blast_id: None
