@@ -34,12 +34,16 @@ class Use:
 
         return load(self.home, self.flags)
 
-    def open_console(self) -> None:
-        """Show the screens until they are left. Raises UsageError without a terminal."""
+    def open_console(self, blast: int | None = None) -> None:
+        """Show the screens, first a blast if one is named. Raises UsageError without a terminal."""
         require_terminal()
+        self.show_console(blast)
+
+    def show_console(self, blast: int | None) -> None:
+        """Show the screens on whatever draws here, which Textual's own variables say."""
         from console.app import run
 
-        run(self.desk)
+        run(self.desk, blast)
 
     def close(self) -> None:
         """Give the store's connections back, if it was opened."""
