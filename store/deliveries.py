@@ -1,11 +1,12 @@
 """Deliveries, batches and tries as people look at them: a page at a time, read only.
 
 The states and their steps are the ledger's; nothing here writes. Functions take an open connection.
-Pages are asked for by `offset`, or from `after_id` on where all of them are wanted in turn.
+Pages are asked for by `offset`, or all `ids` at once and then the rows of some of them.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store import blast_lists, views
 from store.arrivals import not_fetched, was_fetched
 from store.errors import UsageError
 from store.ledger import STATES
 from store.schema import arrivals, attempts, batches, blasts, deliveries, members, passes, programs
 from store.times import rfc3339
+from store.views import Held, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Batch:
     accepted: int
     failed: int
     returned: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The batch as commands print it."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return told | {name: rfc3339(told[name]) for name in ("claimed_at", "settled_at")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,12 @@ class BlastRow:
         """All its deliveries."""
         return sum(self.states.values())
 
+    def as_json(self) -> dict[str, Any]:
+        """The blast as an export writes it."""
+        told = {name: getattr(self, name) for name in ("id", "name", "program", "state", "urgent")}
+        moments = {name: rfc3339(getattr(self, name)) for name in ("send_at", "started_at")}
+        return told | moments | {"planned": self.planned, **self.states, "never_sent": self.never_sent}
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -95,21 +109,20 @@ def page(
     reason: str | None = None,
     batch_id: int | None = None,
     fetched: bool | None = None,
-    after_id: int = 0,
     offset: int = 0,
     limit: int = 100,
+    view: View = View(),  # noqa: B008 (it never changes)
+    held: Held | None = None,
 ) -> list[dict[str, Any]]:
-    """Deliveries of a blast in the order of their ids, as the commands print them.
+    """Deliveries of a blast as the commands print them, in the order of their passes or as the view has it.
 
     `accepted_at`, `listed_at` and `fetched_at` are RFC 3339 or None, `text` the member's own or the blast's.
-    `id` is what `after_id` takes to go on. `fetched` asks only for those that Apple accepted, and whether a
+    `fetched` asks only for those that Apple accepted, and whether a
     phone has fetched the pass with the message since. Raises UsageError for a state that there is not.
     """
     wanted = _where(blast_id, state, reason, batch_id, fetched)
-    ids = sa.select(deliveries.c.id).where(wanted, deliveries.c.id > after_id)
-    found = connection.scalars(ids.order_by(deliveries.c.id).offset(offset).limit(limit)).all()
-    query = _rows().where(deliveries.c.id.in_(found)).order_by(deliveries.c.id)
-    return [_spelled(row) for row in connection.execute(query).mappings()]
+    query = blast_lists.delivery_ids(connection, wanted, view)
+    return by_ids(connection, views.window(connection, query, offset, limit, held))
 
 
 def count(
@@ -120,10 +133,33 @@ def count(
     reason: str | None = None,
     batch_id: int | None = None,
     fetched: bool | None = None,
+    view: View = View(),  # noqa: B008
+    held: Held | None = None,
 ) -> int:
     """How many deliveries `page` would give in all."""
     wanted = _where(blast_id, state, reason, batch_id, fetched)
-    return connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(wanted)).scalar_one()
+    return views.total(connection, blast_lists.delivery_ids(connection, wanted, view, counted=True), held)
+
+
+def ids(
+    connection: sa.Connection,
+    blast_id: int,
+    *,
+    state: str | None = None,
+    reason: str | None = None,
+    batch_id: int | None = None,
+    fetched: bool | None = None,
+    view: View = View(),  # noqa: B008
+) -> array[int]:
+    """The ids of all deliveries that `page` would give, in its order."""
+    wanted = _where(blast_id, state, reason, batch_id, fetched)
+    return views.every_id(connection, blast_lists.delivery_ids(connection, wanted, view))
+
+
+def by_ids(connection: sa.Connection, found: Sequence[int]) -> list[dict[str, Any]]:
+    """These deliveries as `page` gives them, in the order of the ids."""
+    rows = views.in_order(connection, _rows(), deliveries.c.id, found)
+    return [_spelled(row._mapping) for row in rows]
 
 
 def get(connection: sa.Connection, delivery_id: int) -> tuple[dict[str, Any], list[Attempt]]:
@@ -138,23 +174,35 @@ def get(connection: sa.Connection, delivery_id: int) -> tuple[dict[str, Any], li
     return found, [Attempt(*one) for one in connection.execute(tried)]
 
 
-def batch_page(connection: sa.Connection, blast_id: int, *, offset: int = 0, limit: int = 100) -> list[Batch]:
+def batch_page(
+    connection: sa.Connection,
+    blast_id: int,
+    *,
+    offset: int = 0,
+    limit: int = 100,
+    view: View = View(),  # noqa: B008
+    held: Held | None = None,
+) -> list[Batch]:
     """Batches of a blast: those with most deliveries that are failed now first, then the newest."""
-    number = sa.func.count().label("failed_now")
-    failed = _where(blast_id, "failed", None, None)
-    now = sa.select(deliveries.c.batch_id, number).where(failed).group_by(deliveries.c.batch_id).subquery()
+    query = blast_lists.batch_ids(connection, blast_id, view)
+    return batches_by_ids(connection, views.window(connection, query, offset, limit, held))
+
+
+def batches_by_ids(connection: sa.Connection, found: Sequence[int]) -> list[Batch]:
+    """These batches, in the order of the ids."""
     columns = [batches.c[name] for name in Batch.__slots__]
-    query = sa.select(*columns).outerjoin(now, now.c.batch_id == batches.c.id)
-    query = query.where(batches.c.blast_id == blast_id)
-    order = (sa.func.coalesce(now.c.failed_now, 0).desc(), batches.c.id.desc())
-    query = query.order_by(*order).offset(offset).limit(limit)
-    return [Batch(*row) for row in connection.execute(query)]
+    return [Batch(*row) for row in views.in_order(connection, sa.select(*columns), batches.c.id, found)]
 
 
-def batch_count(connection: sa.Connection, blast_id: int) -> int:
+def batch_count(
+    connection: sa.Connection,
+    blast_id: int,
+    *,
+    view: View = View(),  # noqa: B008
+    held: Held | None = None,
+) -> int:
     """How many batches a blast has."""
-    query = sa.select(sa.func.count()).select_from(batches).where(batches.c.blast_id == blast_id)
-    return connection.execute(query).scalar_one()
+    return views.total(connection, blast_lists.batch_ids(connection, blast_id, view, counted=True), held)
 
 
 def blast_page(
@@ -164,20 +212,26 @@ def blast_page(
     offset: int = 0,
     limit: int = 100,
     known: dict[tuple[int, datetime], Figures] | None = None,
+    view: View = View(),  # noqa: B008
 ) -> list[BlastRow]:
     """Blasts of an account with their figures, the newest first.
 
     `known` keeps the figures of ended blasts, by id and end, for a caller who asks again and again.
     """
-    query = (
-        sa.select(blasts, programs.c.name.label("program"), programs.c.time_zone)
-        .join(programs, programs.c.id == blasts.c.program_id)
-        .where(blasts.c.account == account)
-        .order_by(blasts.c.id.desc())
-        .offset(offset)
-        .limit(limit)
-    )
-    rows = connection.execute(query).all()
+    found = views.window(connection, blast_lists.blast_ids(connection, account, view), offset, limit, None)
+    return blasts_by_ids(connection, found, known=known)
+
+
+def blasts_by_ids(
+    connection: sa.Connection,
+    wanted: Sequence[int],
+    *,
+    known: dict[tuple[int, datetime], Figures] | None = None,
+) -> list[BlastRow]:
+    """These blasts with their figures, in the order of the ids; `known` is as for `blast_page`."""
+    query = sa.select(blasts, programs.c.name.label("program"), programs.c.time_zone)
+    query = query.join(programs, programs.c.id == blasts.c.program_id)
+    rows = views.in_order(connection, query, blasts.c.id, wanted)
     kept = {} if known is None else known
     states = figures(connection, [row.id for row in rows if (row.id, row.finished_at) not in kept])
     never = _never_sent(connection, [row.id for row in rows if row.state == "cancelled" and row.id in states])
@@ -205,10 +259,9 @@ def _never_sent(connection: sa.Connection, blast_ids: list[int]) -> dict[int, in
     return {row.blast_id: row.number for row in connection.execute(query)} if blast_ids else {}
 
 
-def blast_count(connection: sa.Connection, account: str) -> int:
+def blast_count(connection: sa.Connection, account: str, *, view: View = View()) -> int:  # noqa: B008
     """How many blasts an account has."""
-    query = sa.select(sa.func.count()).select_from(blasts).where(blasts.c.account == account)
-    return connection.execute(query).scalar_one()
+    return views.total(connection, blast_lists.blast_ids(connection, account, view, counted=True), None)
 
 
 def figures(connection: sa.Connection, blast_ids: Iterable[int]) -> dict[int, dict[str, int]]:
@@ -275,7 +328,7 @@ def _where(
 
 
 def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    return (
+    return blast_lists.with_the_others(
         sa.select(
             deliveries.c.id,
             members.c.external_id.label("member"),
@@ -292,11 +345,7 @@ def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
             deliveries.c.accepted_at,
             *(arrivals.c[name] for name in ("listed_at", "fetched_at", "has_users")),
             *more,
-        )
-        .join(blasts, blasts.c.id == deliveries.c.blast_id)
-        .join(passes, passes.c.id == deliveries.c.pass_id)
-        .join(members, members.c.id == passes.c.member_id)
-        .outerjoin(arrivals, arrivals.c.delivery_id == deliveries.c.id)
+        ).select_from(deliveries)
     )
 
 

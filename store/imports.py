@@ -9,17 +9,19 @@ there a file also says who its members are, and what they have.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from store import views
 from store.database import as_table, upsert
 from store.errors import UsageError
 from store.schema import import_changes, import_mappings, imports, members, programs
 from store.times import now, rfc3339
+from store.views import Fact, View
 
 COLUMNS = ("time_zone", "locale")
 """Columns of a member that a file may fill; every other name in a file is an attribute's."""
@@ -106,10 +108,32 @@ def remember(connection: sa.Connection, program_id: str, mapping: Mapping[str, s
     connection.execute(statement.on_conflict_do_update(index_elements=["program_id"], set_=values))
 
 
-def list_all(connection: sa.Connection, program_id: str) -> list[Import]:
-    """The imports of a program, the newest first."""
+def _counted(name: str) -> Callable[[Import], int]:
+    return lambda one: one.counts.get(name, 0)
+
+
+COUNTED = ("rows", "created", "new", "changed", "unchanged", "rejected")
+FACTS: dict[str, Fact] = {
+    "id": Fact("number", lambda one: one.id),
+    "file": Fact("text", lambda one: one.file),
+    "at": Fact("moment", lambda one: one.at),
+    **{name: Fact("number", _counted(name)) for name in COUNTED},
+    "actor": Fact("text", lambda one: one.actor),
+    "undone_at": Fact("moment", lambda one: one.undone_at),
+}
+"""The columns of a list of imports."""
+
+
+def list_all(
+    connection: sa.Connection,
+    program_id: str,
+    *,
+    view: View = View(),  # noqa: B008 (it never changes)
+) -> list[Import]:
+    """The imports of a program, the newest first or as the view has it."""
     query = sa.select(imports).where(imports.c.program_id == program_id).order_by(imports.c.id.desc())
-    return [Import(**row._mapping) for row in connection.execute(query)]
+    rows = [Import(**row._mapping) for row in connection.execute(query)]
+    return views.pick(connection, FACTS, rows, view, ("file", "actor"))
 
 
 def get(connection: sa.Connection, import_id: int, account: str) -> Import:

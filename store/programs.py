@@ -10,10 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store import views
 from store.database import upsert
 from store.errors import UsageError
 from store.schema import members, passes, programs, tiers
 from store.times import rfc3339
+from store.views import Fact, View
 
 OWN = "passbell"
 """The issuer of programs whose passes we make ourselves."""
@@ -109,6 +111,19 @@ class ProgramRow:
         }
 
 
+FACTS: dict[str, Fact] = {
+    "name": Fact("text", lambda row: row.program.name),
+    "id": Fact("text", lambda row: row.program.id),
+    "kind": Fact("word", lambda row: row.program.kind, ("membership", "coupon", "ticket", "flight")),
+    "members": Fact("number", lambda row: row.members),
+    "reachable": Fact("number", lambda row: row.reachable),
+    "message_field_state": Fact("word", lambda row: row.message_field_state, STATES),
+    "synced_at": Fact("moment", lambda row: row.program.synced_at),
+    "issuer": Fact("word", lambda row: row.program.issuer, ("passkit", "passbell")),
+}
+"""The columns of a list of programs."""
+
+
 def upsert_program(connection: sa.Connection, program: Program) -> None:
     """Write what the provider says of a program. `synced_at` and `message_field` are left as they are."""
     told = {
@@ -150,8 +165,13 @@ def set_message_field(connection: sa.Connection, program_id: str, message_field:
     )
 
 
-def list_programs(connection: sa.Connection, account: str) -> list[ProgramRow]:
-    """The account's programs with their figures, by name."""
+def list_programs(
+    connection: sa.Connection,
+    account: str,
+    *,
+    view: View = View(),  # noqa: B008 (it never changes)
+) -> list[ProgramRow]:
+    """The account's programs with their figures, by name or as the view has it."""
     found = _all(connection, account)
     ids = [program.id for program in found]
     present = _figures(connection, _present(ids))
@@ -161,7 +181,7 @@ def list_programs(connection: sa.Connection, account: str) -> list[ProgramRow]:
         sa.select(tiers.c.program_id, tiers.c.message_field_state).where(tiers.c.program_id.in_(ids))
     ):
         states.setdefault(row.program_id, set()).add(row.message_field_state)
-    return [
+    rows = [
         ProgramRow(
             program,
             present.get(program.id, 0),
@@ -170,6 +190,7 @@ def list_programs(connection: sa.Connection, account: str) -> list[ProgramRow]:
         )
         for program in found
     ]
+    return views.pick(connection, FACTS, rows, view, ("name", "id"))
 
 
 def names(connection: sa.Connection, account: str) -> dict[str, str]:

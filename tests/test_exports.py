@@ -1,0 +1,155 @@
+"""Lists that leave the house: whole or not at all, as they are looked at, and safe in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import sqlite_utils
+
+from jobs import exports
+from store import members
+from store.audiences import Selection
+from store.database import Database
+from store.errors import PassbellError, UsageError
+from store.schema import members as table
+from store.views import View
+from tests.store.crowd import member, open_store
+
+ROWS = 1_203
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", 'Ann "A"; B, C', "ÄNNE 🎉"]
+
+
+@pytest.fixture
+def database(current_url: str) -> Iterator[Database]:
+    database = open_store(current_url)
+    rows = [
+        member(
+            f"M-{number:04d}",
+            name=FORMULAS[number] if number < len(FORMULAS) else f"Name {number}",
+            phone="+43664",
+            points=None if number % 7 == 0 else float(-number),
+            tier_id="gold" if number % 2 else "silver",
+            attributes={"zip": "=1", "n": number},
+        )
+        for number in range(ROWS)
+    ]
+    with database.write() as connection:
+        connection.execute(table.insert(), rows)
+    yield database
+    database.close()
+
+
+def all_of(database: Database, view: View) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        return [one.as_json() for one in members.page(connection, "P1", view=view, limit=ROWS)]
+
+
+def test_a_view_is_written_as_lines_as_table_and_as_csv(database: Database, tmp_path: Path) -> None:
+    view = View("points", True, (("tier", "gold"),))
+    expected = all_of(database, view)
+    listed = exports.of_members("P1", view)
+    told: list[tuple[int, int]] = []
+    lines = tmp_path / "m.ndjson"
+    count = exports.write(database, lines, listed, progress=lambda *at: told.append(at))
+    assert count == len(expected) == ROWS // 2
+    assert told == [(500, count), (count, count)]
+    assert stat.S_IMODE(lines.stat().st_mode) == 0o600
+    written = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [{**row, "pass": 0, "wallet": 0} for row in written] == [
+        {**row, "pass": 0, "wallet": 0} for row in expected
+    ]
+
+    assert exports.write(database, tmp_path / "m.db", listed) == count
+    portable = sqlite_utils.Database(tmp_path / "m.db")
+    rows = list(portable["members"].rows)
+    assert [row["external_id"] for row in rows] == [row["external_id"] for row in expected]
+    assert {row["pass"] for row in rows} == {"no pass"}
+    portable.close()
+
+    columns = ("external_id", "name", "points", "phone", "opted_out", "attributes")
+    exports.write(database, tmp_path / "m.csv", listed, columns=columns)
+    with open(tmp_path / "m.csv", encoding="utf-8", newline="") as file:
+        title, *cells = csv.reader(file)
+    assert tuple(title) == columns
+    assert [row[0] for row in cells] == [row["external_id"] for row in expected]
+    by_id = {row[0]: row for row in cells}
+    assert by_id["M-0001"][1:5] == ["'+cmd|' /C calc'!A0", "-1.0", "'+43664", "no"]
+    assert by_id["M-0005"][1] == 'Ann "A"; B, C'
+    assert by_id["M-0007"][2] == ""
+    assert json.loads(by_id["M-0001"][5]) == {"n": 1, "zip": "=1"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"m.csv", "m.db", "m.ndjson"}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".passbell-")]
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_a_text(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "names.csv"
+    exports.write(database, file, exports.of_members("P1", View("external_id")), columns=["name"])
+    with open(file, encoding="utf-8", newline="") as opened:
+        names = [row[0] for row in csv.reader(opened)][1 : len(FORMULAS) + 1]
+    assert names == [f"'{text}" for text in FORMULAS[:5]] + FORMULAS[5:]
+
+
+def test_marked_rows_and_a_choice_are_written_alone(database: Database, tmp_path: Path) -> None:
+    chosen = Selection("where", "points < -1200")
+    assert exports.write(database, tmp_path / "a.ndjson", exports.of_members("P1", View(), chosen)) == 2
+    marked = ["M-0003", "M-1202", "M-9999"]
+    everyone = exports.of_members("P1", View("external_id"))
+    assert exports.write(database, tmp_path / "b.csv", everyone, only=marked, columns=["external_id"]) == 2
+    assert (tmp_path / "b.csv").read_text().splitlines() == ["external_id", "M-0003", "M-1202"]
+
+
+def test_nothing_is_left_where_it_was_stopped_or_failed(database: Database, tmp_path: Path) -> None:
+    listed = exports.of_members("P1", View())
+    for name in ("m.csv", "m.ndjson", "m.db"):
+        with pytest.raises(exports.Stopped, match="nothing was written"):
+            exports.write(database, tmp_path / name, listed, stop=iter([False, True]).__next__)
+        with pytest.raises(UsageError, match="members have no field 'shoe size': choose from program"):
+            exports.write(database, tmp_path / name, listed, columns=["shoe size"])
+    for name, told in (("m.xls", r"ends in \.csv, \.ndjson"), ("no/m.csv", "cannot write")):
+        with pytest.raises(PassbellError, match=told):
+            exports.write(database, tmp_path / name, listed)
+    left = {path.name for path in tmp_path.iterdir()} - {"passbell.db", "passbell.db-wal", "passbell.db-shm"}
+    assert not left
+    (tmp_path / "m.csv").write_text("mine")
+    with pytest.raises(UsageError, match="never overwrites"):
+        exports.write(database, tmp_path / "m.csv", listed)
+    assert (tmp_path / "m.csv").read_text() == "mine"
+
+
+def test_rows_written_meanwhile_come_neither_twice_nor_in_between(database: Database, tmp_path: Path) -> None:
+    def meddle(done: int, total: int) -> None:
+        if done == 500:
+            with database.write() as connection:
+                connection.execute(table.insert(), [member("M-new", name="A")])
+                connection.execute(sa.update(table).values(name="A").where(table.c.external_id == "M-0900"))
+                connection.execute(sa.delete(table).where(table.c.external_id == "M-0800"))
+
+    file = tmp_path / "m.ndjson"
+    count = exports.write(database, file, exports.of_members("P1", View("external_id")), progress=meddle)
+    ids = [json.loads(line)["external_id"] for line in file.read_text().splitlines()]
+    assert ids == [f"M-{number:04d}" for number in range(ROWS) if number != 800]
+    assert count == ROWS - 1
+
+
+def test_every_list_can_be_written(database: Database, tmp_path: Path) -> None:
+    view = View()
+    lists = [
+        exports.of_deliveries(1, view, state="failed"),
+        *(exports.of_batches(1, view), exports.of_blasts("rehearsal", view), exports.of_audit(view)),
+        *(
+            exports.of_programs("rehearsal", view),
+            exports.of_imports("P1", view),
+            exports.of_fields("P1", view),
+        ),
+    ]
+    for number, listed in enumerate(lists):
+        for ending in ("csv", "ndjson", "db"):
+            count = exports.write(database, tmp_path / f"{number}.{ending}", listed)
+            assert count == (listed.name == "programs")
