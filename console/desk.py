@@ -13,8 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobs.blasts import Ring
     from store.database import Database
     from store.settings import Settings
@@ -42,7 +45,7 @@ class Desk:
         from store import migrations
         from store.database import Database
 
-        database = Database(self.settings.store_url)
+        database = Database(self.settings.store_url, self.settings.role)
         migrations.migrate(database)
         return database
 
@@ -54,10 +57,19 @@ class Desk:
         return ring_from(self.settings)
 
     @property
+    def memory_file(self) -> Path:
+        """Where the console keeps what it remembers of whoever sits here."""
+        return self.settings.home / "console" / f"{quote(self.login, safe='')}.json"
+
+    @property
+    def login(self) -> str:
+        """Who sits here: the login name."""
+        try:
+            return os.environ.get("SUDO_USER") or getpass.getuser()
+        except (KeyError, OSError):
+            return str(os.getuid())
+
+    @property
     def actor(self) -> str:
         """Who acts, for the audit: the login name and the host."""
-        try:
-            user = os.environ.get("SUDO_USER") or getpass.getuser()
-        except (KeyError, OSError):
-            user = str(os.getuid())
-        return f"{user}@{socket.gethostname()}"
+        return f"{self.login}@{socket.gethostname()}"

@@ -86,6 +86,7 @@ async def broadcast(
     request: an answer may be lost. Raises Refused where the count differs, the alerts are spent, or the class
     has this very text; PassbellError where Google would not, or where nobody knows whether it did.
     """
+    database.check_role(ACT)
     if not text.strip():
         raise UsageError("the text is empty")
     if texts.has_braces(text):

@@ -121,6 +121,7 @@ def make_token(
 
     Raises UsageError for an unknown member or purpose.
     """
+    database.check_role("consent.token")
     if purpose not in PURPOSES:
         raise UsageError(f"there is no purpose {purpose[:40]!r}: it is {' or '.join(PURPOSES)}")
     made_at = at or now()

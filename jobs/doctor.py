@@ -19,6 +19,7 @@ from store.database import Database
 from store.errors import PassbellError
 from store.migrations import HEAD, revision
 from store.programs import Program
+from store.roles import Role
 from store.settings import FILE_NAME, Settings
 from store.times import now, rfc3339
 
@@ -50,6 +51,12 @@ PROJECT_WORDS = {
     "OVER_QUOTA": ("fail", "is over its quota at PassKit"),
     "PROJECT_DISABLED_FOR_OBJECT_CREATION": ("warn", "is disabled: PassKit makes no new passes in it"),
     "PROJECT_DELETED": ("fail", "is deleted at PassKit"),
+}
+
+MAY: dict[Role, str] = {
+    "viewer": "looks, and can change and send nothing",
+    "operator": "messages people, and changes no rules, programs, templates or credentials",
+    "admin": "may do all",
 }
 
 Level = Literal["ok", "warn", "fail"]
@@ -101,6 +108,7 @@ def _home(settings: Settings) -> Iterator[Finding]:
         "LIVE: messages reach real phones" if settings.live else "REHEARSAL: no message leaves this machine"
     )
     yield Finding("ok", "settings", f"the settings are valid; {mode}")
+    yield Finding("ok", "role", f"the role here is {settings.role}, who {MAY[settings.role]}")
     open_to_others = [
         path
         for path in (settings.home, settings.home / FILE_NAME, *_files(settings.home))

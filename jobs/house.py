@@ -153,6 +153,7 @@ def rehearse(database: Database, settings: Settings, program: Program, *, most: 
 
     Raises Refused in LIVE, and PassbellError where no web face answers them.
     """
+    database.check_role("passes.rehearse")
     if settings.live:
         raise Refused("this is LIVE: passes are for real phones here, and simulated ones a rehearsal's")
     found = standing.wallets(settings)

@@ -19,6 +19,7 @@ def change(
     Returns the rules that hold now. Blasts that were planned by others are not launched any more, and those
     that run are asked by the new ones. Raises UsageError for a rule that cannot be.
     """
+    database.check_role("program.rules")
     with database.write() as connection:
         before = rules.own(connection, program_id)
         after = rules.change(connection, program_id, changes)

@@ -55,6 +55,7 @@ def add(
     Who is on the list already keeps the later of both expiries. Raises UsageError for a wrong value,
     PassbellError where the consent secret is another one than the list's.
     """
+    database.check_role("suppression.add")
     entry = Entry(
         scope,
         kind,
@@ -74,6 +75,7 @@ def add(
 
 def remove(database: Database, suppression_id: int, *, actor: str) -> Suppression:
     """Take an entry off the list; its members are free at once. Raises UsageError where there is none."""
+    database.check_role("suppression.remove")
     with database.write() as connection:
         gone = suppressions.remove(connection, [suppression_id])
         if not gone:
@@ -86,6 +88,7 @@ def remove_value(
     database: Database, settings: Settings, kind: str, value: str, *, scope: str = "", actor: str
 ) -> Suppression:
     """The same by the value that was suppressed, in exactly this scope."""
+    database.check_role("suppression.remove")
     plain = suppressions.check_value(kind, value)
     with database.write() as connection:
         keys.check(connection, settings.consent_secret)
@@ -103,6 +106,7 @@ def export(database: Database, settings: Settings, path: Path, *, actor: str) ->
 
     Another store takes it up if it has the same consent secret. Raises Refused where the file exists.
     """
+    database.check_role("suppression.export")
     with database.read() as connection:
         keys.check(connection, settings.consent_secret)
         rows = list(_rows(connection, keys.fingerprint(settings.consent_secret)))

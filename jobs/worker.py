@@ -47,6 +47,8 @@ class Worker:
     """One worker. `run` blocks until SIGTERM, SIGINT or SIGHUP, and then settles what is in flight."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
+        """Raises Refused for a viewer."""
+        database.check_role("worker")
         self.settings = settings
         self.database = database
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"

@@ -34,7 +34,9 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def start_if_none(settings: Settings, database: Database) -> subprocess.Popen[bytes] | None:
-    """Start a worker unless one of this account was seen a moment ago."""
+    """Start a worker unless one of this account was seen a moment ago; a viewer starts none."""
+    if settings.role == "viewer":
+        return None
     with database.read() as connection:
         if workers.alive(connection, settings.account, within=timedelta(seconds=5)):
             return None
@@ -51,7 +53,7 @@ def main() -> None:
     worker.end_with_parent()
     try:
         settings = load()
-        worker.Worker(settings, Database(settings.store_url)).run()
+        worker.Worker(settings, Database(settings.store_url, settings.role)).run()
     except PassbellError as error:
         log.error("no worker can run here: %s", error)
         sys.exit(error.exit_code)

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from store.database import lock
+from store import roles, views
+from store.database import lock, role_of
+from store.filters import Column
 from store.schema import audit
 from store.times import now, rfc3339
+from store.views import Held, View
 
+COLUMNS = {
+    "id": Column("number", audit.c.id),
+    "at": Column("moment", audit.c.at),
+    **{key: Column("text", audit.c[key]) for key in ("actor", "act", "subject")},
+    "details": Column("text", sa.cast(audit.c.details, sa.Text)),
+}
+"""The columns of a list of entries."""
+SEARCHED = ("actor", "act", "subject", "details")
 GENESIS = "0" * 64
 PAGE = 1_000
 
@@ -55,7 +67,11 @@ def append(
     details: Mapping[str, Any],
     at: datetime | None = None,
 ) -> None:
-    """Write an entry in the transaction of the act itself, so that neither is there without the other."""
+    """Write an entry in the transaction of the act itself, so that neither is there without the other.
+
+    Raises Refused where the act takes a higher role than that of whoever opened the store.
+    """
+    roles.check(role_of(connection), act)
     lock(connection, "audit")
     last = connection.execute(sa.select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar()
     at = at or now()
@@ -71,18 +87,48 @@ def append(
 
 
 def page(
-    connection: sa.Connection, *, before: int | None = None, offset: int = 0, limit: int = 100
+    connection: sa.Connection,
+    *,
+    before: int | None = None,
+    offset: int = 0,
+    limit: int = 100,
+    view: View = View(),  # noqa: B008 (it never changes)
+    held: Held | None = None,
 ) -> list[Entry]:
     """The newest entries first, those with an id below `before`; `offset` of them are left out."""
-    query = sa.select(audit).order_by(audit.c.id.desc()).offset(offset).limit(limit)
+    query = _ids(connection, view)
     if before is not None:
         query = query.where(audit.c.id < before)
-    return [Entry(**row._mapping) for row in connection.execute(query)]
+    return by_ids(connection, views.window(connection, query, offset, limit, held))
 
 
-def count(connection: sa.Connection) -> int:
+def count(connection: sa.Connection, *, view: View = View(), held: Held | None = None) -> int:  # noqa: B008
     """How many entries there are."""
-    return connection.execute(sa.select(sa.func.count()).select_from(audit)).scalar_one()
+    wanted = views.conditions(connection, COLUMNS, view, SEARCHED)
+    return views.total(connection, sa.select(sa.func.count()).select_from(audit).where(*wanted), held)
+
+
+def ids(connection: sa.Connection, view: View = View()) -> array[int]:  # noqa: B008
+    """The ids of all entries that `page` would give, in its order."""
+    return views.every_id(connection, _ids(connection, view))
+
+
+def by_ids(connection: sa.Connection, found: Sequence[int]) -> list[Entry]:
+    """These entries, in the order of the ids."""
+    rows = views.in_order(connection, sa.select(audit), audit.c.id, found)
+    return [Entry(**row._mapping) for row in rows]
+
+
+def _ids(connection: sa.Connection, view: View) -> sa.Select[int]:
+    query = sa.select(audit.c.id).where(*views.conditions(connection, COLUMNS, view, SEARCHED))
+    return query.order_by(*views.ordering(COLUMNS, view, [audit.c.id.desc()], audit.c.id))
+
+
+def of_subject(connection: sa.Connection, subject: str, acts: str, *, limit: int) -> list[Entry]:
+    """The newest entries about a subject whose act begins so (`blast.`), the oldest of them first."""
+    mine = (audit.c.subject == subject, audit.c.act.startswith(acts, autoescape=True))
+    query = sa.select(audit).where(*mine).order_by(audit.c.id.desc()).limit(limit)
+    return [Entry(**row._mapping) for row in reversed(connection.execute(query).all())]
 
 
 def entries(connection: sa.Connection) -> Iterator[Entry]:

@@ -15,10 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store import views
 from store.database import Database
 from store.fields import BUILT_IN, MOST_ATTRIBUTES, Field, fields_of, find
 from store.schema import catalogue, members, passes
 from store.times import now
+from store.views import Fact, View
 
 LOOKED_AT = 20_000
 """Members that are counted of a larger program, spread over it."""
@@ -62,16 +64,33 @@ class Entry:
         return told | counts | {"top": [list(pair) for pair in self.top]}
 
 
-def of(connection: sa.Connection, program_id: str) -> list[Entry]:
-    """The catalogue of a program by name, as last counted; empty where it never was."""
+FACTS: dict[str, Fact] = {
+    "name": Fact("text", lambda entry: entry.name),
+    "type": Fact("word", lambda entry: entry.type, ("text", "number", "boolean", "moment", "date", "any")),
+    "source": Fact("word", lambda entry: entry.source, ("member", "pass", "attribute", "past")),
+    "filled": Fact("number", lambda entry: entry.filled),
+    "share": Fact("number", lambda entry: entry.share),
+    "top": Fact("text", lambda entry: ", ".join(str(value) for value, _ in entry.top)),
+}
+"""The columns of a list of fields."""
+
+
+def of(
+    connection: sa.Connection,
+    program_id: str,
+    *,
+    view: View = View(),  # noqa: B008 (it never changes)
+) -> list[Entry]:
+    """The catalogue of a program by name or as the view has it, as last counted; empty where it never was."""
     query = sa.select(catalogue).where(catalogue.c.program_id == program_id)
-    return sorted((_entry(row) for row in connection.execute(query)), key=lambda entry: entry.name)
+    rows = sorted((_entry(row) for row in connection.execute(query)), key=lambda entry: entry.name)
+    return views.pick(connection, FACTS, rows, view, ("name", "top"))
 
 
 def fresh(database: Database, program_id: str) -> list[Entry]:
-    """The same; counted now where it never was."""
+    """The same; counted now where it never was, but not by a viewer."""
     with database.read() as connection:
-        if found := of(connection, program_id):
+        if (found := of(connection, program_id)) or database.role == "viewer":
             return found
     with database.write() as connection:
         refresh(connection, program_id)

@@ -19,7 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from store import connecting, roles
+from store.connecting import LOST_SECONDS
 from store.errors import PassbellError, Refused, UsageError
+from store.roles import Role
 from store.times import Moment
 
 log = logging.getLogger("passbell")
@@ -30,12 +33,6 @@ BUSY_SECONDS = 20.0
 """How long a writer waits for another one. Longer than the longest of ours: a big plan or import.
 
 SQLite only; `?timeout=60` at the end of the store's URL says otherwise.
-"""
-LOST_SECONDS = 60
-"""After so long Postgres counts a client as lost, and a client counts Postgres as lost.
-
-A machine that loses its network in mid-transaction holds locks that all others wait for, and by its own
-defaults Postgres keeps them for two hours.
 """
 WELL_SECONDS = 2.0
 """A store that could not be written is well again when it has been so for this long."""
@@ -53,6 +50,8 @@ _PATIENCE = {
 """How long a client waits for Postgres, in seconds and, the last one, milliseconds."""
 _FORBIDDEN = "42501"
 """Postgres's code for a role that may not do this."""
+ROLE = "passbell_role"
+"""The option of a connection that says who acts."""
 
 
 class Database:
@@ -61,8 +60,12 @@ class Database:
     Never hold either across an `await`, a prompt or a screen: an open read keeps SQLite's log growing.
     """
 
-    def __init__(self, url: str) -> None:
-        """Take a `sqlite:///` or `postgresql://` URL. Opens nothing yet; raises UsageError on another URL."""
+    def __init__(self, url: str, role: Role = "admin") -> None:
+        """Take a `sqlite:///` or `postgresql://` URL. Opens nothing yet; raises UsageError on another URL.
+
+        A viewer's store is one that is there, and can only be read: raises Refused for a missing file.
+        """
+        self.role = role
         self.url = _parse(url)
         self.dialect = self.url.get_backend_name()
         self._busy_seconds = _busy_seconds(self.url)
@@ -83,7 +86,11 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that may write. It commits at the end of the block and rolls back on an exception."""
+        """A transaction that may write. It commits at the end of the block and rolls back on an exception.
+
+        Raises Refused for a viewer.
+        """
+        self.check_role("write")
         try:
             with self._translated(), self._engine.begin() as connection:
                 yield connection
@@ -95,12 +102,21 @@ class Database:
             self._failed_at = None
             log.info("the store %s can be used again", self, extra={"over": True})
 
+    def check_role(self, act: str) -> None:
+        """Raise Refused where the act takes a higher role than ours: before long work for it, or a request.
+
+        At its end the audit asks once more.
+        """
+        roles.check(self.role, act)
+
     def copy_to(self, file: Path) -> None:
         """Copy a SQLite store, as it is at one moment, into a new file (0600). Others may write meanwhile.
 
-        Raises Refused where the file exists, UsageError on Postgres, StoreUnavailable where the copy
-        fails; nothing is left behind then. VACUUM INTO, since SQLite's own backup begins anew at each write.
+        Raises Refused where the file exists and for a viewer, UsageError on Postgres, StoreUnavailable where
+        the copy fails; nothing is left behind then. VACUUM INTO, since SQLite's own backup begins anew at
+        each write.
         """
+        self.check_role("backup")
         if self.dialect != "sqlite":
             raise UsageError(f"the store {self} is in Postgres: back it up with pg_dump")
         try:
@@ -159,26 +175,40 @@ class Database:
         return told
 
     def _make_engine(self) -> sa.Engine:
+        options = {ROLE: self.role}
         if self.dialect == "postgresql":
             try:
                 patience = {name: value for name, value in _PATIENCE.items() if name not in self.url.query}
-                engine = sa.create_engine(self.url, pool_pre_ping=True, connect_args=patience)
+                engine = sa.create_engine(
+                    self.url, pool_pre_ping=True, connect_args=patience, execution_options=options
+                )
             except ModuleNotFoundError:
                 raise UsageError(
                     f"the store {self} needs the Postgres driver: pip install 'passbell[postgres]'"
                 ) from None
-            sa.event.listen(engine, "connect", _set_up_postgres)
+            sa.event.listen(engine, "connect", connecting.set_up_postgres)
+            if self.role == "viewer":
+                sa.event.listen(engine, "connect", connecting.only_read_postgres)
             return engine
         if self.url.database and self.url.database != ":memory:":
-            _make_file(Path(self.url.database))
-        engine = sa.create_engine(self.url, connect_args={"timeout": self._busy_seconds})
-        sa.event.listen(engine, "connect", _set_up_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+            find = connecting.find_file if self.role == "viewer" else connecting.make_file
+            find(Path(self.url.database))
+        timeout = {"timeout": self._busy_seconds}
+        engine = sa.create_engine(self.url, connect_args=timeout, execution_options=options)
+        set_up = connecting.only_read_sqlite if self.role == "viewer" else connecting.set_up_sqlite
+        sa.event.listen(engine, "connect", set_up)
+        sa.event.listen(engine, "begin", connecting.begin_sqlite)
         return engine
 
 
 class StoreUnavailable(PassbellError):
     """The database is locked, full, read-only, gone or refuses us. What was under way did not happen."""
+
+
+def role_of(connection: sa.Connection) -> Role:
+    """The role of whoever opened the store that this connection is to."""
+    role: Role = connection.get_execution_options()[ROLE]
+    return role
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -315,20 +345,6 @@ def _parse(url: str) -> sa.URL:
     return parsed
 
 
-def _make_file(path: Path) -> None:
-    """Create the file 0600 before SQLite does; its log files take over the mode.
-
-    A file that is there is left as it is: it may be somebody else's.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        if path.is_dir():
-            raise PassbellError(f"the store {path} cannot be opened: it is a folder") from None
-    except OSError as error:
-        raise PassbellError(f"the store {path} cannot be opened: {error.strerror}") from None
-
-
 def _busy_seconds(url: sa.URL) -> float:
     if url.get_backend_name() != "sqlite" or "timeout" not in url.query:
         return BUSY_SECONDS
@@ -336,47 +352,3 @@ def _busy_seconds(url: sa.URL) -> float:
         return min(max(float(str(url.query["timeout"])), 0.0), 3_600.0)
     except ValueError:
         raise UsageError("store.url: timeout is a number of seconds, such as timeout=60") from None
-
-
-def _set_up_postgres(dbapi_connection: Any, _record: Any) -> None:
-    """Neither side waits for the other longer than LOST_SECONDS, where a network between them is cut."""
-    with dbapi_connection.cursor() as cursor:
-        for name, value in {
-            "idle_in_transaction_session_timeout": LOST_SECONDS * 1_000,
-            "tcp_keepalives_idle": LOST_SECONDS // 3,
-            "tcp_keepalives_interval": LOST_SECONDS // 6,
-            "tcp_keepalives_count": 4,
-            "tcp_user_timeout": LOST_SECONDS * 1_000,
-        }.items():
-            cursor.execute(f"SET {name} = {value}")
-    dbapi_connection.commit()
-
-
-def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    dbapi_connection.isolation_level = None  # its busy timeout is the connection's `timeout`
-    cursor = dbapi_connection.cursor()
-    _turn_to_wal(cursor)
-    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _turn_to_wal(cursor: Any) -> None:
-    """SQLite's own waiting does not cover this: of two that open a new file, one is refused at once."""
-    waited_since = time.monotonic()
-    (timeout_milliseconds,) = cursor.execute("PRAGMA busy_timeout").fetchone()
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            late = time.monotonic() - waited_since > timeout_milliseconds / 1_000
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or late:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Writers take the lock first: a deferred BEGIN that turns into a write fails under two writers."""
-    options = connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN" if options.get("passbell_read") else "BEGIN IMMEDIATE")

@@ -343,7 +343,10 @@ class RehearsalSettings(Section):
 
 
 class AccessSettings(Section):
-    """What whoever uses this home may do. A guard against slips: who can write the store can do all."""
+    """What whoever uses this home may do. A guard against slips: who can write this file can do all.
+
+    The environment and flags can only take away from what the file says.
+    """
 
     role: Role = "admin"
     """viewer: look; operator: message people; admin: also change rules, credentials, programs, templates."""

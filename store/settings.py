@@ -2,7 +2,7 @@
 
 Precedence: flag (`--set passkit.concurrency=8`) > environment (`PASSBELL_PASSKIT__CONCURRENCY`) >
 `passbell.toml` in the home folder > default. A key that does not exist is refused with the file or
-variable it stands in and the nearest key that does.
+variable it stands in and the nearest key that does. Of `[access]` each layer can only take away.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -27,8 +27,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from store.errors import PassbellError, UsageError
-from store.roles import Role
+from store.errors import PassbellError, Refused, UsageError
+from store.roles import ROLES, Role
 from store.sections import (
     AccessSettings,
     AppleSettings,
@@ -157,6 +157,8 @@ class Settings(BaseSettings):
             return given.get_secret_value()
         path = self._home / file_name
         if not path.exists():
+            if self.role == "viewer":
+                raise Refused(f"there is no {path} yet, and this is read-only: let an operator act once")
             # Written whole before it has its name: another process never reads a half of it.
             draft = path.with_name(f"{file_name}.{os.getpid()}.{secrets.token_hex(4)}")
             try:
@@ -184,10 +186,10 @@ def load(home: Path | None = None, flags: Mapping[str, str] | None = None) -> Se
     """Read the settings.
 
     `flags` maps dotted keys to their text (`{"passkit.concurrency": "8"}`). The home folder is made
-    (0700) if it is missing. Raises UsageError naming file, variable or flag, key and nearest key.
+    (0700) if it is missing, but not by a viewer. Raises UsageError naming file, variable or flag, key and
+    nearest key.
     """
     home = (home or default_home()).absolute()
-    make_private(home)
     file = home / FILE_NAME
     layers = [
         ("--set", _nest(dict(flags or {}))),
@@ -201,8 +203,12 @@ def load(home: Path | None = None, flags: Mapping[str, str] | None = None) -> Se
         settings = Settings(**layers[0][1])
     except ValidationError as error:
         raise UsageError(_explain(error, layers)) from None
+    else:
+        _refuse_more_access(layers)
     finally:
         _file.reset(token)
+    if settings.role != "viewer":
+        make_private(home)
     settings._home = home
     settings._flags = dict(flags or {})
     if settings.passkit.api_key and not settings.passkit.api_secret.get_secret_value():
@@ -298,6 +304,19 @@ def _refuse_unknown(where: str, layer: Mapping[str, Any]) -> None:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"; did you mean `{_spell(near[0], where)}`?" if near else ""
                 raise UsageError(f"{where}: there is no setting `{_spell(name, where)}`{hint}")
+
+
+def _refuse_more_access(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Raise UsageError for a flag or variable that allows more than what stands under it."""
+    given = [(where, AccessSettings.model_validate(layer.get("access", {}))) for where, layer in layers]
+    for place, (where, upper) in enumerate(given):
+        for below, lower in given[place + 1 :]:
+            for name in upper.model_fields_set & lower.model_fields_set:
+                was, wanted = getattr(lower, name), getattr(upper, name)
+                more = was and not wanted if name == "read_only" else ROLES.index(wanted) > ROLES.index(was)
+                if more:
+                    key, told = _spell(f"access.{name}", where), str(was).lower()
+                    raise UsageError(f"{where}: `{key}` can only take away, and {below} says {told}")
 
 
 def _spell(key: str, where: str) -> str:

@@ -66,7 +66,7 @@ async def answer(
         loop.add_signal_handler(number, stop.set)
     loop.add_reader(0, stop.set)
     loop.set_exception_handler(_tell)
-    app = application(settings, Database(settings.store_url))
+    app = application(settings, Database(settings.store_url, settings.role))
     gc.collect()
     gc.freeze()
     os.write(pipe, b"1")

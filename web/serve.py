@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from store import roles
 from store.errors import PassbellError, UsageError
 from store.settings import HOME_VARIABLE, Settings, as_environment
 from web.counts import shared_counts
@@ -71,9 +72,10 @@ def tls_files(settings: Settings) -> tuple[str, str] | None:
 def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Answer until SIGTERM or Ctrl-C. `ready` is called with the address once every process answers.
 
-    Raises PassbellError where the port is in use or processes die one after the other, and UsageError
-    where a setting forbids it.
+    Raises PassbellError where the port is in use or processes die one after the other, UsageError where a
+    setting forbids it, and Refused for a viewer: what phones and providers tell is written.
     """
+    roles.check(settings.role, "serve")
     files = tls_files(settings)
     with ExitStack() as stack:
         stack.enter_context(shared_counts())

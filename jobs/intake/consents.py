@@ -103,6 +103,7 @@ def import_consents(
     A consent older than a withdrawal is not recorded. Raises UsageError for a file that cannot be read, or
     of which no row can be used.
     """
+    database.check_role("consents.import")
     table = open_table(path)
     column = pick_id_column(database, program_id, table)
     names = cells.by_name([name for name in table.columns if name != column], COLUMNS)

@@ -75,6 +75,7 @@ async def reconcile(
     Raises GoogleError where the list breaks off (what was read is kept; it can be run again at any time), and
     Refused for a program without Google passes of ours.
     """
+    database.check_role("google.reconcile")
     total = await asyncio.to_thread(_count, database, program)
     if program.issuer != "passbell" or not total:
         raise Refused(f"program {program.name!r} has no Google passes that passbell issued")

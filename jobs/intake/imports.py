@@ -166,6 +166,8 @@ def import_members(
     made with its first import: there each row is a boarding record. Raises UsageError for a file that cannot
     be read or of which no row can be used.
     """
+    if not dry_run:
+        database.check_role("members.import")
     table = open_table(path)
     reading = read_columns(database, program_id, table, chosen=chosen or {}, forget_mapping=forget_mapping)
     columns, flight = reading.columns, reading.flight

@@ -135,6 +135,7 @@ def import_suppressions(
     hold for rows that do not say otherwise; a scope given here holds for all. Raises UsageError for a file
     that cannot be read or of which no row can be used, PassbellError for another consent secret.
     """
+    database.check_role("suppression.import")
     table = open_table(path)
     names = cells.by_name(table.columns, COLUMNS)
     if kind is not None:

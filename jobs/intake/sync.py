@@ -121,6 +121,7 @@ async def sync(
     rest up. An unreadable record is skipped and reported. Two syncs of one program at once do the work
     twice and no harm. Raises PassbellError with a hint if the account seems to live in another region.
     """
+    database.check_role("sync")
     found, notes = await discover(client, settings.account)
     if not found and (hint := await region_hint(client)):
         raise PassbellError(hint)

@@ -179,6 +179,7 @@ def add_apple(
     Raises PasswordNeeded where the file is locked and no password is given, and UsageError where the parts
     do not belong together, are expired, or are not of the settings' pass type.
     """
+    database.check_role("credential.add")
     wwdr_file = str(wwdr) if wwdr is not None else settings.apple.wwdr
     identity = read_apple(
         _file(certificate, "--certificate"),
@@ -198,12 +199,14 @@ def add_apple(
 
 def add_google(database: Database, settings: Settings, file: Path, *, actor: str) -> State:
     """Check a service account's key and keep it, encrypted."""
+    database.check_role("credential.add")
     account = read_service_account(_file(file, "FILE"), str(file))
     return _keep(database, settings, "google", account, account["client_email"], None, actor)
 
 
 def add_push_key(database: Database, settings: Settings, file: Path, key_id: str, *, actor: str) -> State:
     """Check a .p8 key and keep it, encrypted."""
+    database.check_role("credential.add")
     if not (key_id.isascii() and key_id.isalnum() and len(key_id) <= 20):
         raise UsageError(f"{key_id!r} is no key id: Apple shows ten letters and digits beside the key")
     holds = {"key_id": key_id, "pem": read_push_key(_file(file, "FILE"), str(file)).decode()}
@@ -212,6 +215,7 @@ def add_push_key(database: Database, settings: Settings, file: Path, key_id: str
 
 def remove(database: Database, name: str, *, actor: str) -> None:
     """Forget a credential that the store keeps. Raises UsageError where there is none."""
+    database.check_role("credential.remove")
     with database.write() as connection:
         if not credentials.remove(connection, name):
             there = ", ".join(one.name for one in credentials.listed(connection)) or "none"

@@ -114,7 +114,8 @@ class Maker:
 
 
 def links_of(database: Database, settings: Settings, program_id: str, external_id: str) -> Links:
-    """The links of one member's passes."""
+    """The links of one member's passes. Raises Refused for a viewer: who has a link has the pass."""
+    database.check_role("passes.link")
     mine = sa.and_(members.c.program_id == program_id, members.c.external_id == external_id)
     with database.read() as connection:
         found = list(_held(connection, mine))

@@ -144,6 +144,7 @@ def issue(
     A second run finds nothing to do. `limit`: so many members at most. A chunk is one transaction with its
     audit entry, so a run that is stopped leaves whole ones, and the next one goes on.
     """
+    database.check_role("passes.issue")
     report = Report(program.id, by.channels)
     at = now()
     with database.read() as connection:

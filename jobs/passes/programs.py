@@ -56,6 +56,7 @@ def create(
 
     Raises UsageError for a wrong name, kind or time zone, Refused where a program has that name.
     """
+    database.check_role("program.create")
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME:
         raise UsageError(f"a program's name has 1 to {LONGEST_NAME} characters: {len(name)} were given")
@@ -105,6 +106,7 @@ def add_template(
     it was ended, are changed now. Raises Refused for a program whose passes PassKit makes, UsageError for a
     text that names a field which members do not have.
     """
+    database.check_role("template.add")
     at = now()
     with database.write() as connection:
         found = own(connection, program, settings)

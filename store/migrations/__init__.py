@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from store.database import Database, lock
-from store.errors import PassbellError
+from store.errors import PassbellError, Refused
 
 HEAD = "0004"
 """The newest revision; kept here so that a store that is current costs one query and no Alembic."""
@@ -37,10 +37,16 @@ def check_schema(connection: sa.Connection) -> None:
 
 
 def migrate(database: Database) -> None:
-    """Upgrade to HEAD in one transaction. Raises SchemaNewer for a store from the future."""
+    """Upgrade to HEAD in one transaction. Raises SchemaNewer for a store from the future.
+
+    Raises Refused for a viewer, unless there is nothing to do.
+    """
     at = revision(database)
     if at == HEAD:
         return
+    if database.role == "viewer":
+        is_at = "has no tables yet" if at is None else f"is at revision {at} and not at {HEAD}"
+        raise Refused(f"the store {database} {is_at}, and this is read-only: let an operator open it once")
     with database.write() as connection:
         lock(connection, "migrations")
         _upgrade(database, connection)

@@ -124,3 +124,59 @@ def test_the_names_that_the_field_relies_on_are_there() -> None:
         *("passkit.concurrency", "passkit.message_field"),
         *("engine.batch_size", "engine.lease_seconds", "engine.max_attempts"),
     } <= named
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "flag", "role"),
+    [
+        ("", {}, {}, "admin"),
+        ('role = "operator"', {}, {}, "operator"),
+        ('role = "operator"', {"ROLE": "viewer"}, {}, "viewer"),
+        ('role = "operator"', {"ROLE": "operator"}, {"role": "viewer"}, "viewer"),
+        ("", {"ROLE": "operator"}, {"read_only": "true"}, "viewer"),
+        ("read_only = true", {"READ_ONLY": "1"}, {"read_only": "yes"}, "viewer"),
+        ('role = "operator"\nread_only = false', {}, {}, "operator"),
+    ],
+)
+def test_a_flag_or_variable_takes_rights_away(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    variable: dict[str, str],
+    flag: dict[str, str],
+    role: str,
+) -> None:
+    write(tmp_path, f"[access]\n{file}\n")
+    for name, value in variable.items():
+        monkeypatch.setenv(f"PASSBELL_ACCESS__{name}", value)
+    assert load(tmp_path, {f"access.{name}": value for name, value in flag.items()}).role == role
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "flag", "words"),
+    [
+        ('role = "viewer"', {}, {"role": "admin"}, "--set: `access.role` .*passbell.toml says viewer"),
+        ('role = "viewer"', {"ROLE": "operator"}, {}, "environment: `PASSBELL_ACCESS__ROLE` .* says viewer"),
+        ("", {"ROLE": "viewer"}, {"role": "operator"}, "--set: `access.role` .* the environment says viewer"),
+        (
+            "read_only = true",
+            {},
+            {"read_only": "false"},
+            "`access.read_only` can only take away, .* says true",
+        ),
+        ("", {"READ_ONLY": "true"}, {"read_only": "no"}, "`access.read_only` .* the environment says true"),
+    ],
+)
+def test_a_flag_or_variable_gives_no_rights(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    variable: dict[str, str],
+    flag: dict[str, str],
+    words: str,
+) -> None:
+    write(tmp_path, f"[access]\n{file}\n")
+    for name, value in variable.items():
+        monkeypatch.setenv(f"PASSBELL_ACCESS__{name}", value)
+    with pytest.raises(UsageError, match=words):
+        load(tmp_path, {f"access.{name}": value for name, value in flag.items()})

@@ -1,0 +1,198 @@
+"""Commands of those who may only look, or may change no rules: they are refused, and nothing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import sqlalchemy as sa
+
+from console.cli.root import root
+from store.database import Database
+from store.roles import why_not
+from store.schema import metadata
+from store.settings import load
+from tests.cli.conftest import Passbell
+from tests.console.own import LINDEN, fill_own
+from tests.console.seed import CAFE, Clock, fill, stopped
+
+Command = tuple[str, ...]
+
+OPERATORS: tuple[Command, ...] = (
+    ("backup", "copy.db"),
+    ("rehearse", "--port", "0"),
+    ("worker",),
+    ("serve",),
+    ("sync",),
+    ("programs", "reconcile", LINDEN),
+    ("members", "import", CAFE, "missing.csv"),
+    ("members", "undo", "1"),
+    ("passes", "issue", LINDEN, "--all", "--yes"),
+    ("passes", "rehearse", LINDEN),
+    ("passes", "link", LINDEN, "L-001"),
+    ("passes", "void", LINDEN, "L-001", "--yes"),
+    ("audiences", "save", CAFE, "new", "--all"),
+    ("audiences", "combine", CAFE, "new", "--union", "gold"),
+    ("audiences", "delete", CAFE, "gold"),
+    ("consents", "give", CAFE, "M-0001", "--source", "till"),
+    ("consents", "withdraw", CAFE, "M-0001", "--source", "till"),
+    ("consents", "import", CAFE, "missing.csv"),
+    ("consents", "token", CAFE, "M-0001"),
+    ("preferences", "set", CAFE, "M-0001", "--most-a-day", "1"),
+    ("suppressions", "add", "--email", "a@b.cd", "--reason", "asked"),
+    ("suppressions", "import", "missing.csv"),
+    ("suppressions", "export", "out.csv"),
+    ("blasts", "plan", "--program", CAFE, "--text", "Hello", "--all"),
+    ("blasts", "replan", "6"),
+    ("blasts", "launch", "6", "--expect", "1"),
+    ("blasts", "pause", "5"),
+    ("blasts", "resume", "4"),
+    ("blasts", "cancel", "5"),
+    ("blasts", "retry", "5"),
+    ("blasts", "rate", "5", "1"),
+    ("blasts", "urgent", "5"),
+)
+ADMINS: tuple[Command, ...] = (
+    ("init",),
+    ("programs", "create", "New", "--template", "template"),
+    ("programs", "rules", CAFE, "--most-a-day", "1"),
+    ("programs", "broadcast", LINDEN, "--text", "Hello", "--expect", "10"),
+    ("templates", "add", LINDEN, "template"),
+    ("credentials", "add", "apple", "--certificate", "missing.p12"),
+    ("credentials", "add", "google", "missing.json"),
+    ("credentials", "add", "push_key", "missing.p8", "--key-id", "ABC"),
+    ("credentials", "remove", "google"),
+    ("suppressions", "remove", "1"),
+)
+LOOKS: tuple[Command, ...] = (
+    ("programs", "list"),
+    ("programs", "show", CAFE),
+    ("programs", "fields", CAFE),
+    ("programs", "rules", CAFE),
+    ("templates", "new", "another"),
+    ("templates", "check", "template"),
+    ("templates", "list", LINDEN),
+    ("credentials", "list"),
+    ("members", "list", CAFE),
+    ("members", "show", CAFE, "M-0001"),
+    ("members", "imports", CAFE),
+    ("members", "import", CAFE, "members.csv", "--dry-run"),
+    ("passes", "list", LINDEN),
+    ("passes", "show", LINDEN, "L-001"),
+    ("passes", "events", LINDEN, "L-001"),
+    ("audiences", "list"),
+    ("audiences", "presets", CAFE),
+    ("audiences", "show", CAFE, "gold"),
+    ("audiences", "explain", CAFE, "gold"),
+    ("consents", "show", CAFE, "M-0001"),
+    ("preferences", "show", CAFE, "M-0001"),
+    ("suppressions", "list"),
+    ("blasts", "list"),
+    ("blasts", "show", "1"),
+    ("blasts", "deliveries", "1"),
+    ("blasts", "batches", "1"),
+    ("blasts", "incident", "1"),
+    ("blasts", "preview", "--program", CAFE, "--all", "--text", "Hello"),
+    ("blasts", "throughput", "1"),
+    ("keys", "list"),
+    ("overview",),
+    ("why", CAFE, "M-0001"),
+    ("audit", "list"),
+    ("audit", "verify"),
+    ("audit", "export", "audit.ndjson"),
+)
+OWN = {"keys set", "keys restore"}
+"""Whoever looks may do so with keys of their own: they change nothing for others."""
+ELSEWHERE = {"blasts watch", "console", "consents redeem", "demo", "doctor", "drill", "templates show"}
+"""Watch tells by its code how a blast ended, and doctor how all stands; demo and drill have homes of their
+own, the console a terminal; nobody can make up a token; and the templates of the seed cannot be drawn."""
+
+
+@pytest.fixture
+def full(empty: Passbell, current_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Passbell:
+    """`passbell` on a store with programs, members, audiences and blasts in it, and beside it a template."""
+    settings = load(tmp_path / "home", {"engine.undo_seconds": "0"})
+    database, clock = Database(current_url), Clock()
+    with stopped(clock):
+        fill(database, settings, clock)
+        fill_own(database, settings, clock)
+    database.close()
+    settings.consent_secret()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "members.csv").write_text("external_id,city\nM-0001,Graz\n")
+    assert empty("templates", "new", "template").code == 0
+    return lambda *arguments: empty("--set", f"store.url={current_url}", *arguments)
+
+
+def held(url: str, home: Path) -> tuple[dict[str, list[str]], dict[str, bytes]]:
+    """All that a store holds, and the files of its home."""
+    database = Database(url)
+    with database.read() as connection:
+        rows = {
+            table.name: sorted(map(repr, connection.execute(sa.select(table)).all()))
+            for table in metadata.sorted_tables
+        }
+    database.close()
+    return rows, {path.name: path.read_bytes() for path in home.iterdir()}
+
+
+def test_what_takes_a_higher_role_is_refused_and_what_is_to_be_seen_is_shown(
+    full: Passbell, current_url: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    (home / "passbell.toml").write_text('[access]\nrole = "operator"\n')
+    before = held(current_url, home)
+    for command in (*OPERATORS, *ADMINS):
+        done = full("--read-only", *command)
+        assert (done.code, done.out) == (3, ""), (command, done)
+        assert why_not("viewer", "operator") in done.err, command
+    for command in ADMINS:
+        done = full(*command)
+        assert (done.code, done.out) == (3, ""), (command, done)
+        assert why_not("operator", "admin") in done.err, command
+    for command in LOOKS:
+        done = full("--read-only", *command)
+        assert done.code == 0, (command, done.err)
+    told = full("--read-only", "passes", "show", LINDEN, "L-001", "--json").json
+    assert told["passes"]
+    assert told["download_link"] is None
+    assert not full("--read-only", "programs", "broadcast", LINDEN, "--text", "Hello", "--json").json["sent"]
+    raised = full("--set", "access.role=admin", "programs", "list")
+    assert (raised.code, raised.out) == (2, "")
+    assert "--set: `access.role` can only take away, and " in raised.err
+    assert raised.err.endswith("passbell.toml says operator\n")
+    assert held(current_url, home) == before
+    assert not {"copy.db", "out.csv"} & {path.name for path in tmp_path.iterdir()}
+    assert full("blasts", "pause", "5").code == 0
+    assert full("consents", "give", CAFE, "M-0001", "--source", "till").code == 0
+
+
+def test_every_command_is_looked_at_here() -> None:
+    known = {*OPERATORS, *ADMINS, *LOOKS}
+    for name in _every_command(root, click.Context(root)):
+        words = tuple(name.split())
+        assert name in OWN | ELSEWHERE or any(command[: len(words)] == words for command in known), name
+
+
+def test_a_missing_store_and_home_are_not_made_by_looking(empty: Passbell, tmp_path: Path) -> None:
+    done = empty("--read-only", "programs", "list")
+    assert done.code == 3
+    assert "there is no store" in done.err
+    assert not (tmp_path / "home").exists()
+
+
+def test_doctor_says_the_role(passbell: Passbell) -> None:
+    found = {one["subject"]: one["sentence"] for one in passbell("--read-only", "doctor", "--json").lines}
+    assert found["role"] == "the role here is viewer, who looks, and can change and send nothing"
+
+
+def _every_command(group: click.Group, context: click.Context, before: str = "") -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _every_command(command, context, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
