@@ -62,6 +62,12 @@ def names_in(text: str) -> dict[str, bool]:
     return found
 
 
+def fields_in(text: str) -> list[tuple[str, str | None]]:
+    """Each field where the text names it, with the word for members without it; None: there is none."""
+    found = (match.group(1).partition("|") for match in _FIELD.finditer(text) if match.group(1) is not None)
+    return [(name.strip(), instead if bar else None) for name, bar, instead in found]
+
+
 def check_fields(text: str, known: Iterable[str]) -> None:
     """Raises UsageError where the text names a field that no member has, or holds a lone brace."""
     known = set(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from jobs import plans
 from jobs.engine.gate import Message
-from jobs.preview import VERDICTS, Seen, preview, see
+from jobs.phones import Wording, wording
+from jobs.preview import VERDICTS, Seen, extremes, of_verdict, preview, see
 from store import enrolments, programs
 from store.audiences import Selection
 from store.database import Database
@@ -117,7 +119,7 @@ def test_it_steps_through_those_who_can_be_messaged(database: Database, settings
         "M-0008",
         None,
     ]
-    assert seen[4] == Seen("Änne Lee", "M-0008", "Hi Änne", "alert", None)
+    assert seen[4] == Seen("Änne Lee", "M-0008", "Hi Änne", "alert", None, wallets=("apple",))
     assert [one.verdict for one in seen[:3] if one] == ["alert", "silent", "unproven"]
 
 
@@ -169,3 +171,81 @@ def test_a_service_message_is_seen_by_those_who_did_not_consent(
         seen = see(connection, asking, "p1", ALL, "hello", Message("service"))
     assert seen is not None
     assert seen.reason is None
+
+
+@pytest.mark.parametrize("text", ["hello", "off to {city|Graz}", "  "])
+def test_the_members_of_each_verdict_are_those_that_are_counted(
+    database: Database, settings: Settings, text: str
+) -> None:
+    with database.read() as connection:
+        told = preview(connection, settings, "p1", ALL, text)
+        found = {
+            wanted: of_verdict(connection, settings, "p1", ALL, text, wanted=wanted) for wanted in VERDICTS
+        }
+    assert {wanted: len(those) for wanted, those in found.items()} == told.verdicts
+    assert sum(told.verdicts.values()) == told.to_send + told.skipped
+    for wanted, those in found.items():
+        assert {one.verdict for one in those} <= {wanted}
+        assert [one.external_id for one in those] == sorted(one.external_id for one in those)
+    assert {one.reason for one in found["nothing"]} == told.skipped_by_reason.keys() - {"same_text"}
+
+
+def test_the_verdicts_are_those_that_the_plan_freezes(database: Database, settings: Settings) -> None:
+    with database.read() as connection:
+        told = preview(connection, settings, "p1", ALL, "hello")
+    plan = plans.plan(database, settings, program="p1", chosen=ALL, text="hello", actor="me")
+    assert {verdict: plan.tally.verdicts.get(verdict, 0) for verdict in VERDICTS} == told.verdicts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hi {name}!",
+        "Hi {first_name|you}, {points|0} points",
+        "{tier|}{external_id}",
+        "off to {city}",
+        "off to {city|Attnang-Puchheim}",
+        "{city|}: {size|small} {rate|}{first_name}",
+    ],
+)
+def test_the_longest_and_the_shortest_are_those_of_all(
+    database: Database, settings: Settings, text: str
+) -> None:
+    odd: list[dict[str, Any]] = [
+        {"name": "Zoë 🎉", "points": 1234.0, "attributes": {"city": "Bad Ischl", "rate": 2.5, "size": "XL"}},
+        {"name": "", "points": 0.0, "attributes": {"city": "Au", "rate": True}},
+        {"name": "  Al  Borland", "points": 2.25, "attributes": {"city": None, "rate": 12, "size": ""}},
+    ]
+    with database.write() as connection:
+        for number, values in enumerate(odd):
+            whose = members.c.external_id == f"M-000{number}"
+            connection.execute(members.update().where(whose).values(**values))
+        every = [see(connection, settings, "p1", ALL, text, number=number) for number in range(20)]
+        found = extremes(connection, settings, "p1", ALL, text)
+    lengths = sorted(len(one.text) for one in every if one is not None and one.reason is None)
+    assert lengths
+    assert found.shortest is not None
+    assert found.longest is not None
+    assert (len(found.shortest.text), len(found.longest.text)) == (lengths[0], lengths[-1])
+
+
+def test_a_text_over_the_limit_is_the_longest_and_the_same_text_for_all_is_both(
+    database: Database, settings: Settings
+) -> None:
+    with database.read() as connection:
+        over = extremes(connection, settings, "p1", ALL, "{name}" * 65)
+        same = extremes(connection, settings, "p1", ALL, "hi")
+        nobody = extremes(connection, settings, "p1", Selection("where", "points > 99"), "Hi {name}")
+    assert over.longest is not None
+    assert over.longest.reason == "too_long"
+    assert same.longest is not None
+    assert same.longest == same.shortest
+    assert (nobody.longest, nobody.shortest) == (None, None)
+
+
+def test_nobody_knows_how_a_design_at_passkit_words_its_alert(database: Database, settings: Settings) -> None:
+    with database.read() as connection:
+        program = programs.get(connection, "p1", settings.account)
+        assert wording(connection, program, "de") == Wording("Café")
+        own = replace(program, issuer="passbell")
+        assert wording(connection, own, "de") == Wording("Café")  # its design is still to come

@@ -1,27 +1,24 @@
-"""Compose: program, audience and text, with the lock screen of a real member beside them as one writes."""
+"""Compose: program, audience and text, with the lock screens of a real member beside them as one writes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from textual import on, work
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
+from console import editor
 from console.actions import bindings
 from console.plain import inert
-from console.screens.base import ConsoleScreen
-from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, count, glance, outlook
-from console.widgets.lock_screen import LockScreen
+from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, kept
+from console.screens.outlook import OutlookScreen
 from jobs import plans
-from jobs.preview import Preview
 from store import audiences, programs, texts
 from store.consents import PURPOSES
 from store.preferences import LONGEST_CATEGORY
-from store.programs import Program
 
 PAUSE_SECONDS = 0.15
 """So long nothing may be typed before the store is asked."""
@@ -29,25 +26,24 @@ MARKETING = "marketing"
 """A message's purpose where nothing else is chosen."""
 SHOWN = 150
 """Characters that a lock screen shows, about."""
+KEPT = "compose.draft"
+"""What the draft is remembered by until the next sitting."""
 
 
-class ComposeScreen(ConsoleScreen):
+class ComposeScreen(OutlookScreen):
     """The message, on its way to a plan."""
 
     CSS_PATH = "../styles/compose.tcss"
     BINDINGS = bindings("compose")
     AUTO_FOCUS = "#program"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     mode = "compose"
 
     def __init__(self) -> None:
         super().__init__()
-        self._programs: dict[str, Program] = {}
-        self._number = 0
         self._wish: tuple[str, str | None] | None = None
-        self._timer: Timer | None = None
-        self._counted: Draft | None = None
-        self._offered = self._asking = self._ask_again = self._planning = False
+        self._offered = self._planning = self._restored = False
 
     def body(self) -> Iterable[Widget]:
         """The form on the left, what comes of it on the right."""
@@ -66,6 +62,7 @@ class ComposeScreen(ConsoleScreen):
                         allow_blank=False,
                         id="purpose",
                         compact=True,
+                        type_to_search=False,
                     )
                     yield Input(id="category", placeholder="none", max_length=LONGEST_CATEGORY, compact=True)
                 yield Label("Text", id="text-label")
@@ -73,10 +70,7 @@ class ComposeScreen(ConsoleScreen):
                 yield Static(id="length", markup=False)
                 yield Static(id="trouble", markup=False)
                 yield Button("Plan and launch …", id="plan", variant="primary", compact=True)
-            with VerticalScroll(id="outlook", can_focus=False):
-                yield Static(id="whose", markup=False)
-                yield LockScreen()
-                yield Static(id="figures", markup=False)
+            yield from self.outlook()
 
     # Programs and audiences
 
@@ -98,6 +92,7 @@ class ComposeScreen(ConsoleScreen):
         account = self.app.desk.settings.account
         found = await self.app.read(lambda connection: programs.list_programs(connection, account))
         self._programs = {row.program.id: row.program for row in found}
+        self._restore()
         wish = self._wish
         select = self.query_one("#program", Select)
         now = wish[0] if wish else select.value
@@ -108,6 +103,18 @@ class ComposeScreen(ConsoleScreen):
         self._counted = None
         await self._offer_audiences(wish[1] if wish else None)
         self._wish = None
+
+    def _restore(self) -> None:
+        """Once, put back what stood here at the end of the last sitting, if nothing else is wanted."""
+        found = None if self._restored or self._wish else kept(self.app.memory.get(KEPT))
+        self._restored = True
+        if found is None or found.program_id not in self._programs:
+            return
+        self._wish = (found.program_id, found.audience)
+        self.query_one("#predicate", Input).value = found.predicate
+        self.query_one("#text", TextArea).text = found.text
+        self.query_one("#category", Input).value = found.category[:LONGEST_CATEGORY]
+        self.query_one("#purpose", Select).value = found.purpose if found.purpose in PURPOSES else MARKETING
 
     async def _offer_audiences(self, wanted: object = None) -> None:
         """Offer the program's audiences; a choice that this program does not have is dropped, not widened."""
@@ -128,12 +135,12 @@ class ComposeScreen(ConsoleScreen):
     @on(Select.Changed, "#program")
     @work(group="fill", exclusive=True)
     async def _other_program(self) -> None:
-        self._number = 0
+        self._which = 0
         await self._offer_audiences()
 
     @on(Select.Changed, "#audience")
     def _other_audience(self, event: Select.Changed) -> None:
-        self._number = 0
+        self._which = 0
         self._changed()
         if event.value == WHERE:
             self.query_one("#predicate").focus()
@@ -148,12 +155,15 @@ class ComposeScreen(ConsoleScreen):
 
     def draft(self) -> Draft | None:
         """What stands on the screen; None without a program or an audience."""
-        program, audience = (self.query_one(name, Select).value for name in ("#program", "#audience"))
-        if not isinstance(program, str) or not isinstance(audience, str):
-            return None
+        found = self._standing()
+        return found if found.program_id and found.audience else None
+
+    def _standing(self) -> Draft:
+        """The same, with nothing where no program or audience is chosen."""
+        chosen = [self.query_one(name, Select).value for name in ("#program", "#audience", "#purpose")]
+        program, audience, purpose = (one if isinstance(one, str) else "" for one in chosen)
         predicate, text = self.query_one("#predicate", Input).value, self.query_one("#text", TextArea).text
-        purpose, category = self.query_one("#purpose", Select).value, self.query_one("#category", Input).value
-        return Draft(program, audience, predicate, text, str(purpose), category)
+        return Draft(program, audience, predicate, text, purpose, self.query_one("#category", Input).value)
 
     def _changed(self) -> None:
         """Show at once what needs no store, and ask the store once the hands rest."""
@@ -162,91 +172,38 @@ class ComposeScreen(ConsoleScreen):
         colour = "$text-error" if length > texts.LIMIT else "$text-warning" if length > SHOWN else "$quiet"
         told = f"{length} of {texts.LIMIT} characters; a lock screen shows about {SHOWN}"
         self.query_one("#length", Static).update(Content.styled(told, colour))
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(PAUSE_SECONDS, self._ask)
+        if self._offered:
+            self.app.memory.put(KEPT, self._standing().as_json())
+        self.ask_soon(PAUSE_SECONDS)
 
-    def _ask(self) -> None:
-        """One look at a time: what changed meanwhile is asked for when it is done."""
-        if self._asking:
-            self._ask_again = True
-        else:
-            self._asking = True
-            self._look()
-
-    @work(group="look")
-    async def _look(self) -> None:
-        try:
-            while True:
-                self._ask_again = False
-                await self._look_at(self.draft(), self._number)
-                if not self._ask_again:
-                    return
-        finally:
-            self._asking = False
-
-    async def _look_at(self, draft: Draft | None, number: int) -> None:
-        """The lock screen first; then the counts, if they can have changed."""
-        if draft is None:
-            self._counted = None
-            self._show_nothing()
-            return
-        settings = self.app.desk.settings
-        looked = await self.app.read(lambda connection: glance(connection, settings, draft, number))
-        self._number = looked.number
-        self._show(draft, looked)
-        if looked.trouble:
-            self._counted = None
-            self._show_figures(draft, None)
-        elif draft != self._counted:
-            settings = self.app.desk.settings
-            figures = await self.app.read(lambda connection: count(connection, settings, draft))
-            self._counted = draft
-            self._show_figures(draft, figures)
-
-    def _show(self, draft: Draft, looked: Glance) -> None:
+    def take(self, draft: Draft, looked: Glance) -> None:
+        """Say what is wrong with the draft."""
         self.query_one("#trouble", Static).update(Content.styled(inert(looked.trouble, 400), "$text-error"))
-        if looked.trouble:
-            return
-        whose = Content.styled("Nobody to show", "$quiet")
-        if looked.seen is not None:
-            name = inert(looked.seen.name or "no name", 30)
-            member = inert(looked.seen.external_id, 14)
-            whose = Content.assemble(("For ", "$quiet"), name, (f"  {member}", "$quiet"))
-        self.query_one("#whose", Static).update(whose)
-        self.query_one(LockScreen).show(self._programs[draft.program_id].name, looked.seen)
 
-    def _show_figures(self, draft: Draft, figures: Preview | None) -> None:
-        told = outlook(figures, self._programs[draft.program_id])
-        self.query_one("#figures", Static).update(told)
-        ready = draft.text.strip() and figures is not None and figures.to_send
+    def may_plan(self, ready: bool) -> None:
+        """There is somebody to send it to, or not."""
         self.query_one("#plan", Button).disabled = not ready
 
-    def _show_nothing(self) -> None:
-        """Say what is missing before there is anything to show."""
-        program = self.query_one("#program", Select).value
-        missing, name = "Choose an audience.", "passbell"
-        if isinstance(program, str):
-            name = self._programs[program].name
-        else:
-            missing = "Choose a program." if self._programs else "Press 1 to see how to get programs."
+    def missing(self) -> str:
+        """What is to be done before there is a draft."""
         self.query_one("#trouble", Static).update("")
-        self.query_one("#whose", Static).update(Content.styled("Nobody to show yet", "$quiet"))
-        self.query_one(LockScreen).show(name, None, sentence=missing)
-        self.query_one("#figures", Static).update("")
-        self.query_one("#plan", Button).disabled = True
+        if isinstance(self.query_one("#program", Select).value, str):
+            return "Choose an audience."
+        return "Choose a program." if self._programs else "Press 1 to see how to get programs."
 
     # The keys
 
-    def action_next(self) -> None:
-        """Show the next member's lock screen."""
-        self._number += 1
-        self._ask()
+    def needs_editor(self) -> str:
+        """Whether an editor of one's own can be opened."""
+        return editor.why_not(self.app)
 
-    def action_previous(self) -> None:
-        """Show the one before."""
-        self._number = max(self._number - 1, 0)
-        self._ask()
+    @work(group="ask")
+    async def action_editor(self) -> None:
+        """Write the text in one's own editor."""
+        area = self.query_one("#text", TextArea)
+        written = await editor.edit(self.app, area.text)
+        if written is not None:
+            area.text = written
 
     def needs_field(self) -> str:
         """Whether a field is written in."""

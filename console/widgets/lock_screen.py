@@ -1,106 +1,100 @@
-"""What a lock screen would show: the pass's program, and as much of the text as fits four lines."""
+"""The lock screens of one member, an iPhone's and an Android's, and below them what is certain of each."""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from unicodedata import normalize
 
-from rich.cells import cell_len, chop_cells
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Resize
 from textual.widgets import Static
 
-from console import words
+from console.phone_words import PHONES, Showing
 from console.plain import inert
-from console.widgets.cells import fit, wrapped
-from jobs.preview import Seen
+from console.widgets.cells import wrapped
+from console.widgets.phone import DARK, LEAST, LIGHT, MOST, drawable, has_right_to_left, head_lines, phone
 
-WIDTH = 40
-"""Cells of a line: about what an iPhone gives a notification at its usual text size."""
-LINES = 4
+GAP = 2
+TALL = 32
+"""Lines of a terminal in which a phone also shows day and time."""
+LARGE = 40
+"""And in which the time is as large as on a phone."""
 
-SENTENCES = {
-    "alert": "Apple Wallet: the phone shows this, unless its owner switched that off.",
-    "silent": "Google Wallet: the pass changes, and the lock screen stays dark.",
-    "unproven": "Whether this phone alerts cannot be known: its wallet or design could not be read.",
-    "nothing": "This member gets nothing.",
-}
-"""What is certain of one phone, by verdict."""
-
-GOOGLE = "Google Wallet words its own alert, or gives none. The pass itself will say:"
-"""Of our own passes there: "the lock-screen text is controlled by Google Wallet" (Google Wallet, "Trigger
-push notifications")."""
-
-
-def lock_screen_lines(text: str, width: int = WIDTH, lines: int = LINES) -> list[str]:
-    """The text as the lock screen breaks it, at most `lines` of at most `width` cells, the last one cut.
-
-    Right-to-left paragraphs stand at the right. The text is made inert.
-    """
-    broken: list[str] = []
-    for paragraph in text.strip().split("\n"):
-        rtl = _reads_from_the_right(paragraph)
-        for line in wrapped(inert(paragraph), width):
-            if len(broken) == lines:
-                broken[-1] = _aligned(_cut(broken[-1].strip(), width), width, rtl)
-                return broken
-            broken.append(_aligned(line, width, rtl))
-    return broken
-
-
-def _cut(line: str, width: int) -> str:
-    pieces = chop_cells(line, width - 1) or [""]
-    return pieces[0].rstrip() + "…"
-
-
-def _aligned(line: str, width: int, rtl: bool) -> str:
-    return " " * (width - cell_len(line)) + line if rtl else line
-
-
-def _reads_from_the_right(paragraph: str) -> bool:
-    strong = (unicodedata.bidirectional(character) for character in paragraph)
-    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
-
-
-def told(seen: Seen | None) -> str:
-    """One sentence on what is certain."""
-    if seen is None:
-        return "Nobody in this audience can be messaged."
-    if seen.reason is not None:
-        return f"Nothing is sent to this member: {words.reason(seen.reason)}."
-    if seen.channel == "google":
-        return "\n".join([GOOGLE, *lock_screen_lines(seen.text)])
-    return SENTENCES[seen.verdict]
+COMBINED = "Combined emoji and flags are drawn by their parts here; a phone draws them whole."
+RIGHT = "Right-to-left: a phone orders the letters; a terminal may show them the other way round."
 
 
 class LockScreen(Vertical):
-    """The preview of one member's lock screen, and below it what is certain. Dim where no phone lights up."""
+    """Two phones side by side; where there is room for one only, the one that was asked for."""
 
     DEFAULT_CSS = """
     LockScreen {
-        width: 46; height: auto;
-        & > #notice {
-            width: 46; height: 7; padding: 0 2; border: round $secondary; background: $panel;
-        }
-        & #sender { text-style: bold; height: 1; color: $text; }
-        & #said { height: 4; color: $text; }
-        & > #told { height: auto; padding: 0 1; color: $text-muted; }
-        &.-dark > #notice { border: round $surface-lighten-2; background: $surface; }
-        &.-dark #sender, &.-dark #said { color: $text-disabled; }
+        width: 1fr; height: auto;
+        & > #phones { width: 1fr; height: auto; }
+        & > #told { width: 1fr; height: auto; padding: 0 1; }
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: Sequence[Showing] = ()
+        self._clock, self._day = "", ""
+        self.dark = True
+        """The phones' appearance, whatever the console's theme is."""
+        self.in_front = "apple"
+        """The wallet whose phone is seen where there is room for one only."""
+
     def compose(self) -> ComposeResult:
-        """The notice and the sentence."""
-        with Vertical(id="notice"):
-            yield Static(id="sender", markup=False)
-            yield Static(id="said", markup=False)
+        """The phones, and what is certain of them."""
+        yield Static(id="phones", markup=False)
         yield Static(id="told", markup=False)
 
-    def show(self, program: str, seen: Seen | None, *, sentence: str | None = None) -> None:
-        """Show what a member would see; `sentence` stands in for what is certain."""
-        self.query_one("#sender", Static).update("▣ " + fit(inert(program, WIDTH * 2), WIDTH - 2).rstrip())
-        # What an alert of Google's says is not ours to promise.
-        said = lock_screen_lines(seen.text) if seen and seen.channel != "google" else []
-        self.query_one("#said", Static).update("\n".join(said) if any(said) else "…")
-        self.query_one("#told", Static).update(sentence or told(seen))
-        self.set_class(seen is None or seen.verdict != "alert", "-dark")
+    def show(self, shown: Sequence[Showing], *, clock: str, day: str) -> None:
+        """Show what a member's phones would show, at a time of day."""
+        self._shown, self._clock, self._day = shown, clock, day
+        self.draw()
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there is room for two phones."""
+        return self.size.width >= 2 * LEAST + GAP
+
+    def on_resize(self, event: Resize) -> None:
+        """Draw in the new width."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the phones that there is room for, of one height."""
+        if not self._shown or self.size.width < LEAST:
+            return
+        seen = [one for one in self._shown if self.has_both or one.wallet == self.in_front]
+        width = min(MOST, (self.size.width - GAP * (len(seen) - 1)) // len(seen))
+        look = DARK if self.dark else LIGHT
+        lines = self.screen.size.height
+        head = head_lines(self._clock, self._day, large=lines >= LARGE) if lines >= TALL else []
+        height = max(len(phone(one, width, look, head)) for one in seen)
+        drawn = [phone(one, width, look, head, height) for one in seen]
+        gap = Content(" " * GAP)
+        self.query_one("#phones", Static).update(
+            Content("\n").join(gap.join(lines) for lines in zip(*drawn, strict=True))
+        )
+        self.query_one("#told", Static).update(self._told(seen))
+
+    def _told(self, seen: Sequence[Showing]) -> Content:
+        """What is certain of each phone that is seen."""
+        width = max(self.size.width - 2, LEAST)
+        sentences = [f"{PHONES[one.wallet]}: {one.told}" for one in seen]
+        if len({one.told for one in seen}) == 1:
+            sentences = [seen[0].told]
+        return Content("\n".join(line for one in sentences for line in wrapped(inert(one), width)))
+
+
+def of_the_drawing(shown: Iterable[Showing]) -> Iterator[str]:
+    """In what the picture differs from a phone, where a text holds what terminals treat unlike."""
+    texts = [inert(one.on_pass) for one in shown]
+    if any(drawable(text) != normalize("NFC", text) for text in texts):
+        yield COMBINED
+    if any(map(has_right_to_left, texts)):
+        yield RIGHT
