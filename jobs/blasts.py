@@ -5,7 +5,7 @@ Each is one transaction with its audit entry. A key on a screen and a command ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -167,10 +167,11 @@ def retry(
     *,
     batch_id: int | None = None,
     reason: str | None = None,
+    ids: Sequence[int] | None = None,
     actor: str,
     ring: Ring,
 ) -> int:
-    """Try failed deliveries again, all or those of one batch or reason. Returns how many.
+    """Try failed deliveries again, all, those of one batch or reason, or these. Returns how many.
 
     Raises Refused where none has failed so.
     """
@@ -178,12 +179,15 @@ def retry(
     with database.write() as connection:
         blast = ledger.get(connection, blast_id, lock_row=True)
         same_account(blast, settings)
-        count = ledger.retry(connection, blast_id, batch_id=batch_id, reason=reason, at=at)
+        count = ledger.retry(connection, blast_id, batch_id=batch_id, reason=reason, ids=ids, at=at)
         if not count:
             which = f" in batch {batch_id}" if batch_id is not None else ""
             which += f" with reason {reason}" if reason is not None else ""
+            which += " among those that were chosen" if ids is not None else ""
             raise Refused(f"blast {blast_id} has no failed deliveries{which}: nothing to retry")
-        _record(connection, actor, "retry", blast, {"count": count, "batch": batch_id, "reason": reason}, at)
+        details = {"count": count, "batch": batch_id, "reason": reason}
+        details |= {} if ids is None else {"chosen": len(ids)}
+        _record(connection, actor, "retry", blast, details, at)
     ring(blast_id)
     return count
 

@@ -12,13 +12,14 @@ planned = pending + sending + accepted + failed + skipped + held_out, always.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from store.database import among
 from store.errors import Refused, UsageError
 from store.schema import batches, blasts, deliveries
 from store.times import rfc3339
@@ -273,11 +274,13 @@ def retry(
     *,
     batch_id: int | None = None,
     reason: str | None = None,
+    ids: Sequence[int] | None = None,
     at: datetime,
 ) -> int:
     """Make failed deliveries pending again, with their tries counted anew. Returns how many.
 
-    Only failed ones, never what was accepted. A finished blast runs again.
+    `ids` are those that were chosen one by one. Only failed ones, never what was accepted. A finished
+    blast runs again.
     """
     blast = get(connection, blast_id, lock_row=True)
     if blast.state == "cancelled":
@@ -285,6 +288,8 @@ def retry(
     if blast.state in ("planned", "scheduled", "missed"):
         raise Refused(f"blast {blast_id} is {blast.state}: nothing of it has failed yet")
     query = deliveries.update().where(failed_where(blast_id, batch_id=batch_id, reason=reason))
+    if ids is not None:
+        query = query.where(among(connection, deliveries.c.id, ids))
     count = connection.execute(
         query.values(
             state="pending",
@@ -298,6 +303,12 @@ def retry(
     if count and blast.state == "finished":
         step(connection, blast_id, "running", at=at)
     return count
+
+
+def failed_of(connection: sa.Connection, blast_id: int, ids: Sequence[int]) -> list[int]:
+    """Which of these deliveries of a blast are failed now."""
+    failed = sa.and_(failed_where(blast_id), among(connection, deliveries.c.id, ids))
+    return list(connection.scalars(sa.select(deliveries.c.id).where(failed).order_by(deliveries.c.id)))
 
 
 def failed_where(

@@ -11,7 +11,7 @@ from console import words
 from console.cli.blast_words import (
     exit_code,
     moment,
-    say_when,
+    plan_as_json,
     tail,
     tell_blast,
     tell_funnel,
@@ -19,9 +19,12 @@ from console.cli.blast_words import (
     tell_step,
 )
 from console.cli.blasts_control import cancel, pause, rate, resume, retry, urgent
+from console.cli.blasts_lists import batches, deliveries, list_
+from console.cli.blasts_preview import preview
+from console.cli.blasts_report import incident, throughput
 from console.cli.choice import choice_options, choose
 from console.cli.options import blast_argument, json_option, with_desk
-from console.cli.output import LARGEST, Progress, note, print_json, print_table
+from console.cli.output import LARGEST, Progress, note, print_json
 from console.desk import Desk
 from console.plain import inert
 from jobs import blasts as verbs
@@ -32,10 +35,7 @@ from store import deliveries as store
 from store.consents import PURPOSES
 from store.errors import Refused, UsageError
 from store.ledger import Blast
-from store.times import rfc3339
 
-PAGE = 500
-ENDED = ("finished", "cancelled")
 NO_WORKER = "no worker is alive, so nothing is sent: run `passbell worker`"
 NO_WORKER_YET = "no worker is alive, and only a worker starts it at that time: run `passbell worker`"
 
@@ -43,13 +43,6 @@ at_option = click.option(
     "--at",
     metavar="WHEN",
     help="Start it then: 2026-12-01 09:00 in the program's time zone, or 2026-12-01T09:00:00+01:00.",
-)
-
-
-fetched_option = click.option(
-    "--fetched",
-    type=click.Choice(["yes", "no"]),
-    help="Only those that Apple accepted, and whose pass a phone has fetched since, or has not.",
 )
 
 
@@ -138,7 +131,7 @@ def plan(
         actor=desk.actor,
     )
     if as_json:
-        print_json(planned.as_json() | {"file": chosen.file_as_json()})
+        print_json(plan_as_json(desk, planned) | {"file": chosen.file_as_json()})
         return
     tell_plan(desk, found, planned, chosen.file_in_words())
 
@@ -154,7 +147,7 @@ def replan(desk: Desk, blast: int, as_json: bool) -> None:
     """
     planned = plans.plan_again(desk.database, desk.settings, blast, actor=desk.actor)
     if as_json:
-        print_json(planned.as_json())
+        print_json(plan_as_json(desk, planned))
         return
     with desk.database.read() as connection:
         found = programs.get(connection, planned.blast.program_id, desk.settings.account)
@@ -211,51 +204,6 @@ def _time_zone(desk: Desk, blast: int) -> str | None:
     with desk.database.read() as connection:
         found = ledger.get(connection, blast)
         return programs.get(connection, found.program_id, found.account).time_zone
-
-
-@blasts.command(
-    "list", epilog="\b\nExample:\n  passbell blasts list --json | jq 'select(.state == \"held\")'"
-)
-@click.option("--program", metavar="ID", help="Only those of one program.")
-@click.option(
-    "--limit", default=100, show_default=True, type=click.IntRange(1, LARGEST), help="At most so many."
-)
-@json_option
-@with_desk
-def list_(desk: Desk, program: str | None, limit: int, as_json: bool) -> None:
-    """Blasts, the newest first."""
-    account = desk.settings.account
-    with desk.database.read() as connection:
-        wanted = programs.get(connection, program, account).id if program is not None else None
-        rows = ledger.list_blasts(connection, account, program_id=wanted, limit=limit)
-        if as_json:
-            for row in rows:
-                print_json(ledger.as_json(row, ledger.tally(connection, row.id)))
-            return
-        figures = store.figures(connection, [row.id for row in rows])
-    click.echo(desk.settings.mode)
-    if not rows:
-        click.echo("No blasts yet: see `passbell blasts plan --help`.")
-        return
-    print_table(
-        ("id", "name", "state", "planned", "accepted", "failed", "skipped", "started", "scheduled"),
-        [
-            (
-                row.id,
-                row.name,
-                row.state + (", urgent" if row.urgent and row.state not in ENDED else ""),
-                sum(figures[row.id].values()),
-                *(figures[row.id][state] for state in ("accepted", "failed", "skipped")),
-                *((rfc3339(moment) or "")[:19].replace("T", " ") for moment in (row.started_at, row.send_at)),
-            )
-            for row in rows
-        ],
-        right=("id", "planned", "accepted", "failed", "skipped"),
-    )
-    for row in rows:
-        if row.state == "missed":
-            todo = say_when(row.id, figures[row.id]["pending"])
-            note(f"blast {row.id} missed its time, and nothing of it was sent: {todo}")
 
 
 @blasts.command(epilog="\b\nExample:\n  passbell blasts show 7 --json")
@@ -321,56 +269,18 @@ def _launched(desk: Desk, blast: int) -> None:
         raise Refused(f"blast {blast} is {found.state}: it has to be launched before it can be watched")
 
 
-@blasts.command(epilog="\b\nExample:\n  passbell blasts deliveries 7 --state failed --reason timeout --json")
-@blast_argument
-@click.option("--state", type=click.Choice(ledger.STATES), help="Only those in this state.")
-@click.option("--reason", metavar="R", help="Only those with this reason.")
-@click.option("--batch", type=click.IntRange(1, LARGEST), metavar="B", help="Only those of this batch.")
-@fetched_option
-@json_option
-@with_desk
-def deliveries(
-    desk: Desk,
-    blast: int,
-    state: str | None,
-    reason: str | None,
-    batch: int | None,
-    fetched: str | None,
-    as_json: bool,
-) -> None:
-    """What happened to each pass. All of them are printed, in pages read as they are printed."""
-    after = 0
-    is_fetched = None if fetched is None else fetched == "yes"
-    titles = ("member", "name", "state", "reason", "attempts", "batch", "accepted_at")
-    with desk.database.read() as connection:
-        ledger.get(connection, blast)
-    if not as_json:
-        click.echo(f"{desk.settings.mode}: blast {blast}")
-    while True:
-        with desk.database.read() as connection:
-            rows = store.page(
-                connection,
-                blast,
-                state=state,
-                reason=reason,
-                batch_id=batch,
-                fetched=is_fetched,
-                after_id=after,
-                limit=PAGE,
-            )
-        if as_json:
-            for row in rows:
-                print_json(row)
-        elif rows:
-            cells = [[row[key] for key in titles] for row in rows]
-            shown = tuple(title.replace("_", " ") for title in titles)
-            print_table(shown, cells, right=("attempts", "batch"), titled=after == 0)
-        elif after == 0:
-            click.echo("No deliveries are so.")
-        if len(rows) < PAGE:
-            return
-        after = rows[-1]["id"]
-
-
-for command in (pause, resume, cancel, retry, rate, urgent):
+for command in (
+    list_,
+    deliveries,
+    batches,
+    preview,
+    pause,
+    resume,
+    cancel,
+    retry,
+    rate,
+    urgent,
+    incident,
+    throughput,
+):
     blasts.add_command(command)

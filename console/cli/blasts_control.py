@@ -50,16 +50,27 @@ def cancel(desk: Desk, blast: int, as_json: bool) -> None:
 @blast_argument
 @click.option("--batch", type=click.IntRange(1, LARGEST), metavar="B", help="Only those of this batch.")
 @click.option("--reason", metavar="R", help="Only those with this reason.")
+@click.option(
+    "--delivery",
+    "deliveries",
+    multiple=True,
+    type=click.IntRange(1, LARGEST),
+    metavar="D",
+    help="Only this one, by its id; may be given several times.",
+)
 @json_option
 @with_desk
-def retry(desk: Desk, blast: int, batch: int | None, reason: str | None, as_json: bool) -> None:
-    """Try failed deliveries again: all, or those of one batch or reason. Never what was accepted."""
+def retry(
+    desk: Desk, blast: int, batch: int | None, reason: str | None, deliveries: tuple[int, ...], as_json: bool
+) -> None:
+    """Try failed deliveries again: all, those of one batch or reason, or some. Never what was accepted."""
     count = verbs.retry(
         desk.database,
         desk.settings,
         blast,
         batch_id=batch,
         reason=reason,
+        ids=deliveries or None,
         actor=desk.actor,
         ring=desk.ring,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +13,12 @@ from console import words
 from console.plain import inert
 from console.screens.blast_questions import Slice
 from console.widgets.figures import STATE_COLOURS
+from console.widgets.holding import Holding
 from console.widgets.table import Column, FunctionSource, Row
-from store import deliveries
+from jobs import exports
+from store import blast_lists, deliveries
 from store.deliveries import Batch, Failure
+from store.view import View
 
 Read = Callable[[Callable[[sa.Connection], Any]], Any]
 """The app's `read`."""
@@ -23,26 +27,26 @@ BATCH_COLUMNS = (
     Column("id", "batch", 6, "right"),
     Column("size", "passes", 6, "right"),
     Column("accepted", "accepted", 8, "right"),
-    Column("failed", "failed", 7, "right"),
-    Column("again", "again", 7, "right", from_width=90),
-    Column("why", "why"),
-    Column("code", "code", 16, from_width=70),
-    Column("claimed", "claimed (UTC)", 14, from_width=100),
+    Column("failed_now", "failed", 7, "right", fields=("failed",)),
+    Column("again", "again", 7, "right", from_width=90, fields=("returned",)),
+    Column("why", "why", fields=()),
+    Column("code", "code", 16, from_width=70, fields=()),
+    Column("claimed_at", "claimed (UTC)", 14, from_width=100),
     Column("worker", "worker", 24, from_width=130),
 )
 DELIVERY_COLUMNS = (
     Column("member", "member", 14),
     Column("name", "name", 20, from_width=90),
     Column("state", "state", 9),
-    Column("tries", "tries", 5, "right"),
+    Column("attempts", "tries", 5, "right"),
     Column("batch", "batch", 7, "right", from_width=90),
-    Column("why", "why"),
+    Column("why", "why", fields=("reason", "detail")),
     Column("code", "code", 14, from_width=70),
 )
 OWN_DELIVERY_COLUMNS = (
     *DELIVERY_COLUMNS[:-2],
-    Column("phone", "phone (UTC)", 19),
-    Column("why", "why"),
+    Column("fetched_at", "phone (UTC)", 19, fields=("accepted_at", "listed_at", "fetched_at", "has_users")),
+    Column("why", "why", fields=("reason", "detail")),
     Column("code", "code", 14, from_width=100),
 )
 """Of passes that we issue: with what is known of the phone."""
@@ -107,13 +111,18 @@ def _phone(row: dict[str, Any]) -> Text:
 
 def batch_source(read: Read, blast_id: int) -> FunctionSource:
     """A blast's batches."""
+    holding = Holding()
 
-    def page(connection: sa.Connection, offset: int, limit: int) -> list[Row]:
-        found = deliveries.batch_page(connection, blast_id, offset=offset, limit=limit)
+    def count(connection: sa.Connection, view: View) -> int:
+        return deliveries.batch_count(connection, blast_id, view=view, held=holding.of(view))
+
+    def page(connection: sa.Connection, view: View, offset: int, limit: int) -> list[Row]:
+        held = holding.of(view)
+        found = deliveries.batch_page(connection, blast_id, offset=offset, limit=limit, view=view, held=held)
         failures = deliveries.failures_of_batches(connection, blast_id, [one.id for one in found])
         return [batch_row(one, failures.get(one.id, ())) for one in found]
 
-    return FunctionSource(read, lambda connection: deliveries.batch_count(connection, blast_id), page)
+    return FunctionSource(read, count, page, blast_lists.BATCH_COLUMNS, partial(exports.of_batches, blast_id))
 
 
 def delivery_source(read: Read, blast_id: int, chosen: Slice, *, own: bool = False) -> FunctionSource:
@@ -121,12 +130,22 @@ def delivery_source(read: Read, blast_id: int, chosen: Slice, *, own: bool = Fal
     wanted: dict[str, Any] = {
         name: getattr(chosen, name) for name in ("state", "reason", "batch_id", "fetched")
     }
+    holding = Holding()
 
-    def count(connection: sa.Connection) -> int:
-        return deliveries.count(connection, blast_id, **wanted)
+    def count(connection: sa.Connection, view: View) -> int:
+        return deliveries.count(connection, blast_id, **wanted, view=view, held=holding.of(view))
 
-    def page(connection: sa.Connection, offset: int, limit: int) -> list[Row]:
-        found = deliveries.page(connection, blast_id, **wanted, offset=offset, limit=limit)
+    def page(connection: sa.Connection, view: View, offset: int, limit: int) -> list[Row]:
+        held = holding.of(view)
+        found = deliveries.page(
+            connection, blast_id, **wanted, offset=offset, limit=limit, view=view, held=held
+        )
         return [delivery_row(row, own=own) for row in found]
 
-    return FunctionSource(read, count, page)
+    return FunctionSource(
+        read,
+        count,
+        page,
+        blast_lists.DELIVERY_COLUMNS,
+        lambda view: exports.of_deliveries(blast_id, view, **wanted),
+    )

@@ -30,7 +30,8 @@ MOST_REQUESTS = 10_000
 class Slice:
     """Some of a blast's deliveries. `why` is what a provider said of them, with its code.
 
-    `fetched` asks for those that Apple accepted, and whether a phone has fetched the pass since.
+    `ids` are those that were marked one by one. `fetched` asks for those that Apple accepted, and whether
+    a phone has fetched the pass since.
     """
 
     words: str
@@ -40,6 +41,7 @@ class Slice:
     batch_id: int | None = None
     why: str = ""
     fetched: bool | None = None
+    ids: tuple[int, ...] | None = None
 
 
 def all_slices(now: Standing, reached: Reached | None = None) -> list[Slice]:
@@ -48,7 +50,7 @@ def all_slices(now: Standing, reached: Reached | None = None) -> list[Slice]:
     slices += [Slice(state.replace("_", " "), n, state) for state, n in now.tally.states.items() if n]
     if reached is not None and "apple" in reached.funnel.planned:
         slices += [fetched_slice(fetched, reached) for fetched in (False, True)]
-    slices += [_failed(one) for one in now.failures]
+    slices += [failed_slice(one) for one in now.failures]
     slices += [
         Slice(f"pending: {words.reason(reason)}", count, "pending", reason)
         for reason, count in now.tally.deferred_by_reason.items()
@@ -66,18 +68,26 @@ def fetched_slice(fetched: bool, reached: Reached) -> Slice:
     return Slice(words_, reached.fetched if fetched else reached.not_fetched, fetched=fetched)
 
 
-def failed_slices(now: Standing, batch_id: int | None, of_batch: Sequence[Failure]) -> list[Slice]:
-    """What can be retried: all that failed, the batch in view, each reason."""
+def failed_slices(
+    now: Standing, batch_id: int | None, of_batch: Sequence[Failure], marked: Sequence[int] = ()
+) -> list[Slice]:
+    """What can be retried: all that failed, the batch in view, those marked, each reason."""
     slices = [Slice("all that failed", now.tally.states["failed"], "failed", why=_whys(now.failures))]
     if of_batch:
         count = sum(one.count for one in of_batch)
         words_ = f"failed in batch {batch_id}"
         slices.append(Slice(words_, count, "failed", batch_id=batch_id, why=_whys(of_batch)))
-    return slices + [_failed(one) for one in now.failures]
+    if marked:
+        words_ = "marked, and failed"
+        slices.append(Slice(words_, len(marked), "failed", why="as their rows say", ids=tuple(marked)))
+    return slices + [failed_slice(one) for one in now.failures]
 
 
 def place_of(slices: Sequence[Slice], seen: Slice) -> int:
-    """The line that stands for the deliveries in view: their batch, their reason, or all."""
+    """The line that stands for the deliveries in view: those marked, their batch, their reason, or all."""
+    for place, one in enumerate(slices):
+        if one.ids:
+            return place
     for place, one in enumerate(slices):
         if seen.batch_id is not None and one.batch_id == seen.batch_id:
             return place
@@ -86,7 +96,8 @@ def place_of(slices: Sequence[Slice], seen: Slice) -> int:
     return 0
 
 
-def _failed(one: Failure) -> Slice:
+def failed_slice(one: Failure) -> Slice:
+    """Those that failed for one reason."""
     why = one.detail or words.reason(one.reason)
     return Slice(f"failed: {why}", one.count, "failed", one.reason, why=_whys([one]))
 

@@ -1,11 +1,15 @@
-"""The last question before phones light up: where, who, what, how many. Cancel has the focus."""
+"""The last question before phones light up: what stands in the way, where, who, what, how many.
+
+Cancel has the focus, so that a hasty Enter sends nothing; digits go to the count all the same. The count
+is named by keys, or by a mouse alone on a row of digits: one click never sends to many.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
 
-from textual import getters, on, work
+from textual import events, getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -16,26 +20,17 @@ from console import words
 from console.actions import Acting, bindings
 from console.app import Console
 from console.plain import inert
-from console.widgets.cells import wrapped
-from console.widgets.figures import (
-    ROOM,
-    fact_lines,
-    figure_lines,
-    messaged_lines,
-    messaged_of,
-    mode_line,
-    skipped_lines,
-    waiting_lines,
-)
+from console.widgets.figures import mode_line
+from console.widgets.keypad import Keypad
+from console.widgets.plan_figures import blocker_lines, plan_facts, plan_figures
 from console.widgets.tick import Tick
-from jobs import blasts, plans
+from jobs import blasts, plans, readiness
 from jobs.blasts import Outdated
 from jobs.moments import assumed, in_words, read, zone_of
 from jobs.plans import Plan
 from store.errors import UsageError
 from store.ledger import Blast
 from store.programs import Program
-from store.rules import service_skips
 from store.times import now
 
 WIDTH = 68
@@ -59,7 +54,7 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         self.at: datetime | None = None
         self._before: Blast | None = None
         self._outdated = ""
-        self._wrong = self._planning = False
+        self._wrong = self._planning = self._stopped = False
         self._focus = focus or "#cancel"
 
     @property
@@ -78,8 +73,11 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         with Vertical(id="question", classes=f"-{settings.mode.lower()}"):
             yield Static(mode_line(settings.mode, own=self.program.own), id="mode")
             with VerticalScroll(id="facts"):
-                yield Static(self._facts(), markup=False)
-                yield Static(self._figures(), id="figures", markup=False)
+                yield Static(id="blockers", markup=False)
+                yield Static(
+                    plan_facts(self.planned, self.program, settings, self._before, WIDTH), markup=False
+                )
+                yield Static(plan_figures(self.planned, self.program, WIDTH), id="figures", markup=False)
             with Horizontal(id="when"):
                 yield Static("Start at", id="start")
                 yield Input(self._moment(), id="at", placeholder="now", max_length=40, compact=True)
@@ -88,14 +86,16 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
             if self.must_type:
                 with Horizontal(id="check"):
                     count = f"{self.count:,}"
-                    yield Static(Content(f"Type {count} to make sure (shift+tab to the field):"), id="type")
+                    yield Static(Content(f"Type {count} to make sure, or click it:"), id="type")
                     yield Input(
                         id="typed",
                         restrict=r"[0-9., ]*",
                         max_length=14,
                         placeholder="_" * len(count),
+                        select_on_focus=False,  # the digit that came in first stays
                         compact=True,
                     )
+                yield Keypad(id="keypad")
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button("Plan anew", id="replan", variant="primary")
@@ -113,15 +113,21 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
 
     @work
     async def _look_at_plan(self) -> None:
-        """Say at once where the launch would be refused for the plan's age or other rules."""
-        settings = self.app.desk.settings
-        try:
-            await self.app.read(lambda c: blasts.check_plan(c, settings, self.blast, at=now()))
-        except Outdated as error:
-            self._say_outdated(error)
+        """Say at once what stands in the way; a plan that no longer holds is to be made anew."""
+        desk, planned = self.app.desk, self.planned
+        found = await self.app.act(lambda: readiness.blockers(desk.database, desk.settings, planned))
+        if found is None or planned is not self.planned:
+            return
+        others = [one for one in found if one.kind != "outdated"]
+        self.query_one("#blockers", Static).update(blocker_lines(others, WIDTH))
+        self.query_one("#blockers").display = bool(others)
+        self._stopped = any(one.stops for one in others)
+        self._open_launch()
+        if found and found[0].kind == "outdated":
+            self._say_outdated(found[0].sentence)
 
-    def _say_outdated(self, error: Outdated) -> None:
-        self._outdated = error.why
+    def _say_outdated(self, why: str) -> None:
+        self._outdated = why
         self.add_class("-outdated")
         self._look_at_moment()
         self.query_one("#replan").focus()
@@ -143,56 +149,6 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         """Whether the count is so large that it has to be typed."""
         return self.count >= self.app.desk.settings.console.type_count_from
 
-    def _facts(self) -> Content:
-        settings = self.app.desk.settings
-        account: str = settings.account
-        if self.program.own:
-            account += f", {words.own_account(settings, self.planned.tally.open_on)}"
-        elif settings.live:
-            account += f", PassKit {settings.passkit.base_url}"
-        facts = {
-            "Blast": self._instead(),
-            "Program": self.program.name[:200],
-            "Account": account,
-            "Audience": self.blast.audience[:300],
-            "Purpose": self._purpose(),
-            "Text": self.blast.text,
-        }
-        return Content("\n").join(fact_lines(facts, WIDTH))
-
-    def _instead(self) -> str:
-        """Of which blast it is the new plan."""
-        return "" if self._before is None else f"{self.blast.id}, planned anew from {self._before.id}"
-
-    def _purpose(self) -> str:
-        """What it is for, and which checks it therefore passes over."""
-        skips = service_skips(self.app.desk.settings.gate) if self.blast.purpose == "service" else ()
-        over = f": passes over {', '.join(skips).replace('_', ' ')}" if skips else ""
-        return words.purpose(self.blast) + over
-
-    def _figures(self) -> Content:
-        tally = self.planned.tally
-        messages = "message" if self.count == 1 else "messages"
-        time = words.duration(self.planned.eta_seconds)
-        messaged = messaged_lines(messaged_of(tally), own=self.program.own)
-        told = [*messaged, *waiting_lines(tally, self.program.time_zone)]
-        parts = [
-            Content.styled(f"{self.count:>9,}  {messages} will be sent, taking about {time}", "bold"),
-            figure_lines(told, WIDTH),
-        ]
-        if skipped := tally.counts["skipped"]:
-            parts.append(Content.styled(f"\n{skipped:>9,}  passes are left out", "bold"))
-            parts.append(figure_lines(skipped_lines(tally.skipped_by_reason), WIDTH))
-        if (found := self.planned.difference) is not None:
-            ago = words.duration((now() - found.planned_at).total_seconds())
-            against = f"Against blast {found.previous}, planned {ago} ago"
-            lines = [(number, told, "$quiet") for number, told in words.difference(found)]
-            same = "" if lines else ": the same passes, the same answers"
-            hanging = f"\n{'':{ROOM + 2}}".join(wrapped(against + same, WIDTH - ROOM - 2))
-            parts.append(Content.styled(f"\n{'':{ROOM + 2}}{hanging}", "bold"))
-            parts.append(figure_lines(lines, WIDTH))
-        return Content("\n").join(part for part in parts if part)
-
     @on(Input.Changed, "#at")
     def _look_at_moment(self) -> None:
         """Say which moment is meant, here and in UTC, or what is wrong with it."""
@@ -208,7 +164,10 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
             wait = words.duration((self.at - now()).total_seconds())
             told = Content(f"{in_words(self.at, zone)}, in {wait}. {inert(assumed(zone), 120)}")
         elif not trouble:
-            told = Content.assemble((self._passed(), "$text-warning"), (self._undo(), "$quiet"))
+            told = Content.assemble(
+                (self._passed(), "$text-warning"),
+                (_undo(self.app.desk.settings.engine.undo_seconds), "$quiet"),
+            )
         if self._outdated:
             told = Content.styled(inert(f"{self._outdated}: ctrl+r plans it anew.", 400), "$text-error")
         self.query_one("#moment", Static).update(told)
@@ -225,17 +184,11 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
             return ""
         return f"Its time, {in_words(send_at, self.program.time_zone)}, has passed.\n"
 
-    def _undo(self) -> str:
-        undo = self.app.desk.settings.engine.undo_seconds
-        if not undo:
-            return "The first message leaves at once."
-        return f"First message {undo:g} s after the launch; x stops it until then."
-
     @on(Input.Changed, "#typed")
     def _open_launch(self) -> None:
         """Only the very count, and a time that is right, open the launch."""
-        counted = not self.must_type or self._is_count(self.query_one("#typed", Input).value)
-        ready = counted and self.count and not self._wrong and not self._outdated
+        counted = not self.must_type or self.count == _number(self.query_one("#typed", Input).value)
+        ready = counted and self.count and not (self._wrong or self._outdated or self._stopped)
         self.query_one("#launch", Button).disabled = not ready
 
     @on(Input.Submitted)
@@ -248,9 +201,23 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         elif self.must_type:
             self.query_one("#typed").focus()
 
-    def _is_count(self, typed: str) -> bool:
-        digits = typed.translate(str.maketrans("", "", "., "))
-        return digits.isascii() and digits.isdigit() and int(digits) == self.count > 0
+    def on_key(self, event: events.Key) -> None:
+        """A digit that no field has taken goes to the count, whatever has the focus."""
+        digit = event.character
+        if self.must_type and not self._outdated and digit and digit.isascii() and digit.isdigit():
+            event.stop()
+            self._enter(digit)
+
+    @on(Keypad.Pressed)
+    def _clicked(self, event: Keypad.Pressed) -> None:
+        self._enter(event.digit)
+
+    def _enter(self, digit: str) -> None:
+        """Put a digit behind the count, or take the last one away."""
+        field = self.query_one("#typed", Input)
+        field.focus()
+        field.value = field.value + digit if digit else field.value[:-1]
+        field.cursor_position = len(field.value)
 
     @on(Button.Pressed, "#launch")
     @work(exit_on_error=True)
@@ -260,7 +227,7 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         urgent = self.query_one("#urgent", Tick).value
         launched = await self.app.act(partial(self._act, urgent))
         if isinstance(launched, Outdated):
-            self._say_outdated(launched)
+            self._say_outdated(launched.why)
         else:
             self.dismiss(launched.id if launched is not None else None)
 
@@ -301,10 +268,12 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
             self.dismiss(None)
             return
         self.planned, self._before, self._outdated, self._planning = planned, before, "", False
+        self._stopped = False
         self._focus = "#cancel"
         self.remove_class("-outdated")
         await self.recompose()
         self._begin()
+        self._look_at_plan()
 
     def action_page_up(self) -> None:
         """What stands above, whatever has the focus."""
@@ -318,3 +287,15 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
     def action_cancel(self) -> None:
         """Leave the plan alone."""
         self.dismiss(None)
+
+
+def _undo(seconds: float) -> str:
+    if not seconds:
+        return "The first message leaves at once."
+    return f"First message {seconds:g} s after the launch; x stops it until then."
+
+
+def _number(typed: str) -> int:
+    """The count that was typed, however its thousands are parted; 0 for none."""
+    digits = typed.translate(str.maketrans("", "", "., "))
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
