@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,8 +18,11 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from console import expiry
+from console import places, plots
 from console.actions import Acting, bindings
+from console.attendance import Attendance
+from console.keymap import Keymap, arrow_for, written
+from console.memory import Memory
 from console.plain import inert_lines
 from store.errors import PassbellError
 from store.roles import why_not
@@ -27,18 +30,19 @@ from store.roles import why_not
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from textual.actions import ActionParseResult
+    from textual.binding import Binding
     from textual.dom import DOMNode
+    from textual.events import Key
 
     from console.desk import Desk
     from console.expiry import Weak
+    from store.database import Database
     from store.roles import Role
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 2.0
-"""How often the console looks whether a worker is alive."""
-RESTART_SECONDS = 20.0
-"""A worker that went away is replaced, but no sooner than this after the last was started."""
+KEEP_SECONDS = 2.0
+"""How often the console writes down what it remembers, where that has changed."""
 REPEAT_SECONDS = 10.0
 """The same trouble is told once in so many seconds."""
 
@@ -60,7 +64,7 @@ def _palette() -> type[Provider]:
 
 
 class Console(Acting, App[None]):
-    """One person at a desk, in a terminal."""
+    """One person at a desk, in a terminal. A `blast` is opened at once, in place of the first screen."""
 
     TITLE = "passbell"
     CSS_PATH = "styles/console.tcss"
@@ -70,6 +74,7 @@ class Console(Acting, App[None]):
     DEFAULT_MODE = "opening"
     MODES = {
         "opening": _lazily("opening", "OpeningScreen"),
+        "home": _lazily("home", "HomeScreen"),
         "programs": _lazily("programs", "ProgramsScreen"),
         "audiences": _lazily("audiences", "AudiencesScreen"),
         "compose": _lazily("compose", "ComposeScreen"),
@@ -83,14 +88,20 @@ class Console(Acting, App[None]):
     weak: reactive[tuple[Weak, ...]] = reactive(())
     """Credentials of own passes that expire soon or cannot be used."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, blast: int | None = None) -> None:
         super().__init__()
         self.desk = desk
+        self.keymap = Keymap()
+        self.opens_at = blast
         self.failure: BaseException | None = None
-        self._child: subprocess.Popen[bytes] | None = None
-        self._child_started = -RESTART_SECONDS
+        self.attendance = Attendance(self)
         self._opening = Lock()
         self._told: dict[str, float] = {}
+
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as it is shown: in a word where signs such as an arrow's are not to be drawn."""
+        plain = self.desk.opened and self.desk.settings.console.ascii
+        return written(binding.key) if plain else super().get_key_display(binding)
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's variables and `$quiet`, a paler shade of its text as a plain colour.
@@ -151,12 +162,31 @@ class Console(Acting, App[None]):
             self.notify(sentence, severity="error", timeout=8, markup=False)
 
     def _read(self, act: Callable[[sa.Connection], T]) -> T:
-        with self._opening:  # the first to come opens and migrates the store
-            database = self.desk.database
-        with database.read() as connection:
+        with self.open_store().read() as connection:
             return act(connection)
 
+    def open_store(self) -> Database:
+        """The store, from any thread: the first to come opens and migrates it."""
+        with self._opening:
+            return self.desk.database
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What is remembered of the person at the desk; once the settings are read."""
+        return Memory(self.desk.memory_file)
+
+    def keep_place(self) -> None:
+        """Write down where we are and whatever else is to be remembered."""
+        if self.desk.opened:
+            places.note(self)
+            if self.memory.changed:
+                self.run_worker(self.act(self.memory.save), group="memory")
+
     # Getting about
+
+    def action_home(self) -> None:
+        """How things stand."""
+        self.switch_mode("home")
 
     def action_programs(self) -> None:
         """The programs and their members."""
@@ -183,6 +213,23 @@ class Console(Acting, App[None]):
         from console.screens.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
+
+    def action_keys(self) -> None:
+        """Which key does what, to be changed."""
+        from console.screens.keys import KeysScreen
+
+        self.push_screen(KeysScreen())
+
+    def action_jump(self) -> None:
+        """Letters over all that can have the focus."""
+        from console.screens.jump import JumpScreen
+
+        self.push_screen(JumpScreen(self.screen))
+
+    def on_key(self, event: Key) -> None:
+        """The letters h, j, k, l are arrows where nobody has another use for them."""
+        if arrow := arrow_for(self.focused, event.key):
+            self.simulate_key(arrow)
 
     async def open_program(self, program_id: str) -> None:
         """Show a program and its members."""
@@ -224,87 +271,35 @@ class Console(Acting, App[None]):
 
     @work(group="leave")
     async def _leave(self) -> None:
-        from console.screens.ask import Ask
-        from store import ledger
+        if await self.attendance.may_leave():
+            places.note(self)
+            await self.act(self.memory.save)
+            self.exit()
 
-        account = self.desk.settings.account
-        if self._child is not None and self._child.poll() is None:
-            running = await self.read(lambda connection: ledger.running_blasts(connection, account))
-            newest = await self.read(lambda connection: ledger.list_blasts(connection, account))
-            scheduled = [blast.id for blast in reversed(newest) if blast.state == "scheduled"]
-            if running or scheduled:
-                title = f"Leave while a blast is {'running' if running else 'scheduled'}?"
-                question = Ask(title, what_leaving_means(running, scheduled), yes="Leave", no="Stay")
-                if not await self.push_screen_wait(question):
-                    return
-        self.exit()
-
-    # The worker
-
-    def end_with(self, error: PassbellError) -> None:
-        """Leave the console; `run` raises this error."""
-        self.failure = error
-        self.exit(return_code=error.exit_code)
+    # From the first picture to the end
 
     def begin(self) -> None:
-        """The settings are read: take the theme, show the programs, and look for a worker now and then."""
+        """The settings are read: take the theme, show the first screen, and begin to look after things."""
+        plots.use_ascii(self.desk.settings.console.ascii)
         theme = self.desk.settings.console.theme
         if theme in self.available_themes:
             self.theme = theme
         else:
             self.notify(f"There is no theme {theme!r}: see `theme` in the palette.", markup=False)
-        self._show_first()
-        self.call_after_refresh(self.look_after_workers)
-        self.set_interval(LOOK_SECONDS, self.look_after_workers)
-        self.call_after_refresh(self.look_after_credentials)
-        self.set_interval(expiry.LOOK_SECONDS, self.look_after_credentials)
+        if self.memory.trouble:
+            self.notify(inert_lines(self.memory.trouble), severity="warning", markup=False)
+        self.run_worker(self._open_first(), group="first")
 
-    def _show_first(self) -> None:
-        start = self.desk.settings.console.start
-        self.switch_mode("programs" if start in ("last", "home") else start)
+    async def _open_first(self) -> None:
+        """Whatever loads the store comes after the first screen."""
+        await places.open_first(self)
+        self.set_interval(KEEP_SECONDS, self.keep_place)
+        self.attendance.begin()
 
-    def look_after_workers(self) -> None:
-        """Count the workers that are alive and start one of our own if there is none."""
-        self._look()
-
-    @work(group="workers", exclusive=True)
-    async def _look(self) -> None:
-        settings = self.desk.settings
-
-        def count(connection: sa.Connection) -> int:
-            from store.workers import alive  # loads SQLAlchemy: off the UI's thread
-
-            return len(alive(connection, settings.account))
-
-        self.workers_alive = await self.read(count)
-        gone = self._child is None or self._child.poll() is not None
-        waited = time.monotonic() - self._child_started >= RESTART_SECONDS
-        if settings.console.start_worker and not self.workers_alive and gone and waited:
-            self._child_started = time.monotonic()
-            self._child = await self.act(self._start_worker)
-
-    def look_after_credentials(self) -> None:
-        """Find what expires soon; once the first picture is drawn, and now and then."""
-        self._look_for_weak()
-
-    @work(group="credentials", exclusive=True)
-    async def _look_for_weak(self) -> None:
-        self.weak = await asyncio.to_thread(self._weak)
-
-    def _weak(self) -> tuple[Weak, ...]:
-        with self._opening:
-            database = self.desk.database
-        return expiry.weak(self.desk.settings, database)
-
-    def _start_worker(self) -> subprocess.Popen[bytes] | None:
-        from jobs.worker_child import start_if_none
-
-        return start_if_none(self.desk.settings, self.desk.database)
-
-    def release_worker(self) -> None:
-        """Let our worker end: it settles what is in flight and goes."""
-        if self._child is not None and self._child.stdin is not None:
-            self._child.stdin.close()
+    def end_with(self, error: PassbellError) -> None:
+        """Leave the console; `run` raises this error."""
+        self.failure = error
+        self.exit(return_code=error.exit_code)
 
     def _handle_exception(self, error: Exception) -> None:
         """Tell what is meant for people and go on; on anything else end without showing it.
@@ -324,26 +319,12 @@ class Console(Acting, App[None]):
         self._close_messages_no_wait()
 
 
-def what_leaving_means(running: Sequence[int], scheduled: Sequence[int]) -> str:
-    """For the blasts that this console's worker sends, and for those that it was to start."""
-    told = []
-    these, later = (", ".join(map(str, ids)) for ids in (running, scheduled))
-    if running:
-        told.append(
-            f"Blast {these} is sent by this console's worker. It finishes its batch and ends "
-            "with the console; nothing is lost: a worker started later goes on (`passbell worker`)."
-        )
-    if scheduled:
-        told.append(f"Blast {later} is scheduled, and missed if no worker is alive at its time.")
-    return "\n".join(told)
-
-
-def run(desk: Desk) -> None:
-    """Show the console until it is left. Raises what brought it down."""
-    app = Console(desk)
+def run(desk: Desk, blast: int | None = None) -> None:
+    """Show the console until it is left, with a blast opened first. Raises what brought it down."""
+    app = Console(desk, blast)
     try:
         app.run()
     finally:
-        app.release_worker()
+        app.attendance.release_worker()
     if app.failure is not None:
         raise app.failure

@@ -1,4 +1,4 @@
-"""What the five screens share: the masthead over them, the footer under them, and a look at the store."""
+"""What the screens share: the masthead over them, the footer under them, and a look at the store."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from console.actions import Acting
 from console.app import Console
+from console.widgets.footer import Footer
 from console.widgets.masthead import Masthead
 
 
@@ -41,8 +41,13 @@ class ConsoleScreen(Acting, Screen[Any]):
             self.set_interval(self.look_seconds, self._look_if_seen)
 
     def on_screen_resume(self) -> None:
-        """Look again on coming back."""
+        """Look again on coming back, and remember to have been here."""
+        self.app.keep_place()
         self.look_again()
+
+    def place(self) -> dict[str, Any]:
+        """What the next sitting needs to begin here, as JSON: see console/places.py."""
+        return {"mode": self.mode}
 
     def look_again(self) -> None:
         """Re-read what may have changed. Called on the UI's thread: start a worker, never wait."""

@@ -9,17 +9,18 @@ from textual import work
 from textual.widget import Widget
 from textual.widgets import Static
 
+from console.keymap import judged
 from console.screens.base import ConsoleScreen
+from console.widgets.masthead import Masthead
 from store.errors import PassbellError
 
 
 class OpeningScreen(ConsoleScreen):
-    """Seen for a moment. It leads to the programs, or out of the console with what is wrong."""
+    """Seen for a moment. It leads to the first screen, or out of the console with what is wrong."""
 
     DEFAULT_CSS = """
     OpeningScreen > #opening { width: 1fr; height: 1fr; content-align: center middle; color: $quiet; }
     """
-    mode = "programs"
 
     def body(self) -> Iterable[Widget]:
         """One line."""
@@ -34,8 +35,10 @@ class OpeningScreen(ConsoleScreen):
     async def _open(self) -> None:
         desk = self.app.desk
         try:
-            await asyncio.to_thread(lambda: desk.settings)
+            await asyncio.to_thread(lambda: desk.settings and self.app.memory)
+            self.app.keymap = judged(desk.settings.console.keys)
         except PassbellError as error:
             self.app.end_with(error)
         else:
-            self.app.begin()
+            self.query_one(Masthead).refresh()  # it can say LIVE or REHEARSAL by now
+            self.call_after_refresh(self.app.begin)

@@ -15,7 +15,9 @@ from console.plain import inert
 if TYPE_CHECKING:
     from console.app import Console
 
-MODES = ("programs", "audiences", "compose", "blasts", "audit")
+ROLES = {"viewer": "read-only", "operator": "operator", "admin": ""}
+"""What is said of who sits here, where that is less than all."""
+MODES = ("home", "programs", "audiences", "compose", "blasts", "audit")
 
 
 class Masthead(Widget):
@@ -65,7 +67,9 @@ class Masthead(Widget):
         gap = max(width - left.cell_len - right.cell_len, 1)
         first = Text.assemble(left, " " * gap, right)
         first.truncate(width)
-        second, weak = self._tabs(), self._weak()
+        weak = self._weak()
+        gaps = (gap for gap in (3, 2) if self._tabs(gap).cell_len - gap + weak.cell_len < width)
+        second = self._tabs(next(gaps, 1))
         if weak:
             second.rstrip()
             second.append(" " * (width - second.cell_len - weak.cell_len)).append_text(weak)
@@ -78,7 +82,11 @@ class Masthead(Widget):
             return Text("passbell", "bold")
         mode = desk.settings.mode
         style = self._style("masthead--live" if mode == "LIVE" else "masthead--rehearsal")
-        return Text.assemble(("passbell", "bold"), "  ", (f" {mode} ", style))
+        role = ROLES[desk.settings.role]
+        return Text.assemble(
+            *(("passbell", "bold"), "  ", (f" {mode} ", style)),
+            (f"  {role}" if role else "", self._style("masthead--warning")),
+        )
 
     def _state(self, width: int) -> Text:
         app = cast("Console", self.app)
@@ -102,14 +110,14 @@ class Masthead(Widget):
         style = self._style("masthead--error" if weak[0].fails else "masthead--warning")
         return Text(weak[0].short + more, style)
 
-    def _tabs(self) -> Text:
-        words = Text()
+    def _tabs(self, gap: int) -> Text:
+        words, keymap = Text(), cast("Console", self.app).keymap
         for action in of_scope("app"):
             if action.verb in MODES:
                 here = action.verb == self._mode
                 style = self._style("masthead--here" if here else "masthead--quiet")
                 style += Style.from_meta({"tab": action.verb})
-                words.append(f"{action.key} {action.words}", style).append("   ")
+                words.append(f"{keymap.first(action)} {action.words}", style).append(" " * gap)
         return words
 
     def _style(self, name: str) -> Style:
