@@ -71,6 +71,14 @@ ACTIONS = (
     Action(
         "fields.count", "c", "Count again", "Count who has a value, and which are common", role="operator"
     ),
+    Action(
+        "fields.filter",
+        "slash",
+        "Filter",
+        "Show only rows that hold something in the column in hand",
+        guard="needs_filter",
+        footer="never",
+    ),
     Action("fields.back", "escape", "Back", "Back to the programs"),
     Action("imports.new", "n", "New", "Name a file to import"),
     Action(
@@ -81,6 +89,14 @@ ACTIONS = (
         role="operator",
         guard="needs_import",
         danger=True,
+    ),
+    Action(
+        "imports.filter",
+        "slash",
+        "Filter",
+        "Show only rows that hold something in the column in hand",
+        guard="needs_filter",
+        footer="never",
     ),
     Action("imports.back", "escape", "Back", "Back to the programs; stops an undo"),
     Action(
@@ -179,6 +195,14 @@ ACTIONS = (
         "Why",
         "Why the member under the cursor is messaged or not",
         guard="needs_member",
+        footer="never",
+    ),
+    Action(
+        "audiences.filter",
+        "slash",
+        "Filter",
+        "Show only rows that hold something in the column in hand",
+        guard="needs_filter",
         footer="never",
     ),
     Action("audiences.back", "escape", "Back", "Back to the list", footer="never"),

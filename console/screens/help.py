@@ -1,71 +1,135 @@
-"""Help: the keys that work here, made from the table that they work by."""
+"""Help: what can be done and by which key, found as one types, made from the table that the keys work by."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from console.actions import SCOPES, Acting, Action, bindings, of_scope
+from console.actions import SCOPES, Acting, Action, at_hand, bindings, of_scope
+from console.app import Console
+from console.keymap import found
+from console.plain import inert
 from console.widgets.cells import wrapped
 
 ROOM = 18
 """Cells of the keys' column."""
-MEANING = 49
+MEANING = 48
 """Cells that a meaning has beside its keys, where the terminal has 80."""
+NOTHING = "Nothing is called so. Type a word such as pause, or a key such as ctrl+r."
 
 
 class HelpScreen(Acting, ModalScreen[None]):
-    """What can be done on the screen it was asked from, in lists, and everywhere."""
+    """What can be done on the screen it was asked from, then what can be done on the others."""
 
     BINDINGS = bindings("help")
     CSS = """
     HelpScreen {
         & > #help {
-            width: 78; max-width: 96%; height: auto; max-height: 92%;
-            padding: 1 2; background: $surface; border: round $primary; scrollbar-size-vertical: 1;
+            width: 78; max-width: 96%; height: 94%;
+            padding: 0 2; background: $surface; border: round $primary; border-subtitle-color: $quiet;
         }
+        & #search { margin: 0 0 1 0; padding: 0 1; background: $boost; }
+        & #lines { height: 1fr; scrollbar-size-vertical: 1; }
     }
     """
+    app = getters.app(Console)
 
     def __init__(self, over: Screen[Any]) -> None:
         super().__init__()
-        self._scopes = [scope for scope in scopes_of(over) if of_scope(scope)]
+        self._here = at_hand(over)
+        self._why = {
+            action.id: owner.why_not(action.verb)
+            for scope, owner in self._here.items()
+            for action in of_scope(scope)
+        }
 
     def compose(self) -> ComposeResult:
-        """One list a scope."""
-        with VerticalScroll(id="help") as box:
-            box.border_subtitle = "! messages people, or cannot be undone · esc close"
-            yield Static(Content("\n").join(line for scope in self._scopes for line in self._lines(scope)))
+        """What to look for, and one list a scope."""
+        with Vertical(id="help") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "! messages people, or cannot be undone · f2 your own keys · esc close"
+            yield Input(id="search", compact=True, placeholder="type a word, or a key such as ctrl+r")
+            with VerticalScroll(id="lines", can_focus=False):
+                yield Static(self._text(""))
 
-    def on_mount(self) -> None:
-        """Let the keys scroll."""
-        self.query_one("#help").focus()
+    @on(Input.Changed)
+    def _searched(self, event: Input.Changed) -> None:
+        self.query_one(Static).update(self._text(event.value))
+        self.query_one("#lines").scroll_home(animate=False)
+
+    def on_screen_resume(self) -> None:
+        """Keys may have been changed meanwhile."""
+        self.query_one(Static).update(self._text(self.query_one(Input).value))
 
     def action_close(self) -> None:
-        """Back."""
-        self.dismiss()
+        """Back; what was looked for is cleared first."""
+        if self.query_one(Input).value:
+            self.query_one(Input).clear()
+        else:
+            self.dismiss()
 
-    def _lines(self, scope: str) -> list[Content]:
-        head = [Content("")] if scope != self._scopes[0] else []
-        head.append(Content.styled(SCOPES[scope], "bold $text-primary"))
-        return head + [self._line(action) for action in of_scope(scope)]
+    def action_keys(self) -> None:
+        """Keys of one's own."""
+        self.app.action_keys()
+
+    def action_up(self) -> None:
+        """A line up."""
+        self.query_one("#lines").scroll_up(animate=False)
+
+    def action_down(self) -> None:
+        """A line down."""
+        self.query_one("#lines").scroll_down(animate=False)
+
+    def action_page_up(self) -> None:
+        """A page up."""
+        self.query_one("#lines").scroll_page_up(animate=False)
+
+    def action_page_down(self) -> None:
+        """A page down."""
+        self.query_one("#lines").scroll_page_down(animate=False)
+
+    def _text(self, query: str) -> Content:
+        actions = found(query, self.app.keymap)
+        if not actions:
+            return Content.styled(NOTHING, "$text-warning")
+        lines: list[Content] = []
+        for scope in (*self._here, *(scope for scope in SCOPES if scope not in self._here)):
+            if listed := [action for action in actions if action.scope == scope]:
+                lines += [Content("")] if lines else []
+                lines.append(self._heading(scope))
+                lines += map(self._line, listed)
+        return Content("\n").join(lines)
+
+    def _heading(self, scope: str) -> Content:
+        if scope in self._here:
+            return Content.styled(SCOPES[scope], "bold $text-primary")
+        return Content.assemble((SCOPES[scope], "bold $quiet"), ("  not on this screen", "$quiet"))
 
     def _line(self, action: Action) -> Content:
-        keys = " ".join(self.app.get_key_display(Binding(key, "")) for key in action.key.split(","))
+        keys = keys_of(self.app, action)
         sign = ("! ", "bold $text-error") if action.danger else "  "
-        meaning = f"\n{'':{ROOM + 3}}".join(wrapped(action.meaning, MEANING))
-        return Content.assemble(sign, (f"{keys:<{ROOM}} ", "bold"), Content(meaning))
+        needs = "" if action.role == "viewer" else f" · {action.role}"
+        why = self._why.get(action.id, "")
+        lead = Content.assemble(sign, (f"{keys:<{ROOM}} ", "$quiet" if why else "bold"))
+        meaning = [Content(_indented(wrapped(action.meaning + needs, MEANING)))]
+        if why:
+            told = _indented(wrapped(f"Not now: {inert(why)}", MEANING))
+            meaning.append(Content.styled(f"{'':{ROOM + 3}}{told}", "italic $text-warning"))
+        return lead + Content("\n").join(meaning)
 
 
-def scopes_of(screen: Screen[Any]) -> list[str]:
-    """The scopes of the screen and of what is in it first, then those of all screens."""
-    every = (binding for place in (screen, *screen.query("*")) for binding in place.BINDINGS)
-    ids = [binding.id for binding in every if isinstance(binding, Binding) and binding.id]
-    own = {id_.partition(".")[0] for id_ in ids}
-    return [*(scope for scope in SCOPES if scope in own - {"app", "table"}), "table", "app"]
+def keys_of(app: Console, action: Action) -> str:
+    """An action's keys as they are shown, the user's own where there are any."""
+    return " ".join(app.get_key_display(Binding(key, "")) for key in app.keymap.of(action))
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return f"\n{'':{ROOM + 3}}".join(lines)
