@@ -20,10 +20,12 @@ from console.screens.base import ConsoleScreen
 from console.widgets.columns import MEMBER_COLUMNS
 from console.widgets.figures import fact_lines
 from console.widgets.members import MemberSource
-from console.widgets.table import Column, Row, VirtualTable
+from console.widgets.table import Column, Row, VirtualTable, in_hand
 from store import audiences, programs
 from store.audiences import Audience, Size
 from store.times import now
+from store.view import View
+from store.views import Fact, pick
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -34,7 +36,7 @@ COLUMNS = (
     Column("size", "SIZE", 9, align="right"),
     Column("sizes", "SO FAR", 12, from_width=72),
     Column("who", "WHO"),
-    Column("created", "SAVED", 10, from_width=96),
+    Column("created_at", "SAVED", 10, from_width=96),
 )
 WIDTH = 60
 """Cells of what is said of an audience, while its place is not laid out yet."""
@@ -51,8 +53,17 @@ class AudienceSource:
         self.found: dict[int, Audience] = {}
         self.programs: dict[str, str] = {}
         self.sizes: dict[int, list[Size]] = {}
+        self.shown: list[Audience] = []
+        self._facts = {
+            "name": Fact("text", lambda one: one.name),
+            "program": Fact("text", lambda one: self.programs[one.program_id]),
+            "size": Fact("number", self._size),
+            "who": Fact("text", _who),
+            "created_at": Fact("moment", lambda one: one.created_at),
+        }
+        self.asked = frozenset(self._facts)
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """Read them all."""
         account = self._screen.app.desk.settings.account
 
@@ -61,13 +72,18 @@ class AudienceSource:
             found = [one for one in audiences.list_all(connection) if one.program_id in self.programs]
             self.found = {one.id: one for one in found}
             self.sizes = {one.id: audiences.sizes(connection, one.id) for one in found}
+            self.shown = pick(connection, self._facts, found, view)
 
         await self._screen.app.read(read)
-        return len(self.found)
+        return len(self.shown)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Those just read."""
-        return [self._row(one) for one in list(self.found.values())[offset : offset + limit]]
+        return [self._row(one) for one in self.shown[offset : offset + limit]]
+
+    def _size(self, one: Audience) -> int | None:
+        sizes = self.sizes[one.id]
+        return sizes[-1].members if sizes else None
 
     def _row(self, one: Audience) -> Row:
         sizes = self.sizes[one.id]
@@ -98,11 +114,12 @@ class AudiencesScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         """Audiences, and who is meant."""
-        yield VirtualTable(COLUMNS, id="audiences", empty=EMPTY)
+        yield VirtualTable(COLUMNS, id="audiences", remembered="audiences", empty=EMPTY)
         with Vertical(id="meant"):
             yield Static(id="who", markup=False)
             yield Static(id="uses", markup=False)
-            yield VirtualTable(MEMBER_COLUMNS, id="members", empty="Nobody is in this audience now.")
+            nobody = "Nobody is in this audience now."
+            yield VirtualTable(MEMBER_COLUMNS, id="members", remembered="members", empty=nobody)
 
     def on_mount(self) -> None:
         """Begin with the list."""
@@ -120,7 +137,7 @@ class AudiencesScreen(ConsoleScreen):
 
     @on(VirtualTable.Counted, "#audiences")
     def _listed(self, event: VirtualTable.Counted) -> None:
-        self.set_class(event.count == 0, "-none")
+        self.set_class(not self._source.found, "-none")
         if self._shown is not None and self._source.found.get(self._shown.id) not in (None, self._shown):
             self._show(self._source.found[self._shown.id])  # it was changed under the cursor
         self.refresh_bindings()
@@ -157,6 +174,8 @@ class AudiencesScreen(ConsoleScreen):
     def _counted(self, event: VirtualTable.Counted) -> None:
         if (shown := self._shown) is not None:
             kept = ", as the file named them" if shown.kind == "file" else " now; asked anew at each use"
+            if self.query_one("#members", VirtualTable).view.filters:
+                kept = " of it are shown: a filter is on"
             told = Content.assemble(
                 (inert(shown.name, 60), "bold"), (f"  {how_many(event.count)}{kept}", "$quiet")
             )
@@ -183,6 +202,14 @@ class AudiencesScreen(ConsoleScreen):
     @on(VirtualTable.Selected, "#audiences")
     def _look_into(self) -> None:
         self.query_one("#members").focus()
+
+    def needs_filter(self) -> str:
+        """Whether the list can be filtered by its column in hand."""
+        return in_hand(self).needs_filter()
+
+    def action_filter(self) -> None:
+        """Type what the list's column in hand has to hold."""
+        in_hand(self).action_filter()
 
     def needs_audience(self) -> str:
         """Whether an audience is chosen."""

@@ -19,7 +19,9 @@ from console.actions import Acting, bindings
 from console.app import Console
 from console.plain import inert
 from console.screens.base import ConsoleScreen
-from console.widgets.table import Column, FunctionSource, Row, VirtualTable
+from console.widgets.holding import Holding
+from console.widgets.table import Column, FunctionSource, Row, VirtualTable, in_hand
+from jobs import exports
 from store import audit
 
 if TYPE_CHECKING:
@@ -50,24 +52,41 @@ class AuditScreen(ConsoleScreen):
         """The verdict over the entries."""
         yield Static(HINT, id="verdict", markup=False)
         yield VirtualTable(
-            COLUMNS, id="entries", empty="Nothing was done yet. Each plan, launch and sync leaves an entry."
+            COLUMNS,
+            id="entries",
+            remembered="audit",
+            empty="Nothing was done yet. Each plan, launch and sync leaves an entry.",
         )
 
     def on_mount(self) -> None:
         """Show the entries."""
         super().on_mount()
+        holding = Holding()
         source = FunctionSource(
             self.app.read,
-            audit.count,
-            lambda connection, offset, limit: [
-                _row(entry) for entry in audit.page(connection, offset=offset, limit=limit)
+            lambda connection, view: audit.count(connection, view=view, held=holding.of(view)),
+            lambda connection, view, offset, limit: [
+                _row(entry)
+                for entry in audit.page(
+                    connection, offset=offset, limit=limit, view=view, held=holding.of(view)
+                )
             ],
+            audit.COLUMNS,
+            exports.of_audit,
         )
         self.query_one(VirtualTable).show(source)
 
     def look_again(self) -> None:
         """New entries come in on top."""
         self.query_one(VirtualTable).refresh_rows()
+
+    def needs_filter(self) -> str:
+        """Whether the list can be filtered by its column in hand."""
+        return in_hand(self).needs_filter()
+
+    def action_filter(self) -> None:
+        """Type what the list's column in hand has to hold."""
+        in_hand(self).action_filter()
 
     def action_verify(self) -> None:
         """Check the chain."""

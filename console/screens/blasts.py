@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from rich.text import Text
@@ -14,10 +15,12 @@ from console.actions import bindings
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.figures import STATE_COLOURS
-from console.widgets.table import Column, FunctionSource, Row, VirtualTable
+from console.widgets.table import Column, FunctionSource, Row, VirtualTable, in_hand
+from jobs import exports
 from jobs.moments import zone_of
-from store import deliveries
+from store import blast_lists, deliveries
 from store.deliveries import BlastRow, Figures
+from store.view import View
 
 BAR = 10
 """Cells of a row's bar."""
@@ -31,11 +34,11 @@ COLUMNS = (
     Column("name", "message"),
     Column("program", "program", 18, from_width=100),
     Column("state", "state", 9),
-    Column("progress", "progress", 17),
+    Column("progress", "progress", 17, fields=("planned", "pending", "sending")),
     Column("accepted", "accepted", 9, "right"),
     Column("failed", "failed", 7, "right"),
     Column("skipped", "skipped", 8, "right", from_width=90),
-    Column("started", "started (UTC)", 16, from_width=110),
+    Column("started_at", "started (UTC)", 16, from_width=110),
 )
 
 
@@ -96,6 +99,7 @@ class BlastsScreen(ConsoleScreen):
         yield VirtualTable(
             COLUMNS,
             id="blasts",
+            remembered="blasts",
             empty="No message was planned yet. Press 3 to write one and see its lock screen.",
         )
 
@@ -106,8 +110,10 @@ class BlastsScreen(ConsoleScreen):
         self.query_one(VirtualTable).show(
             FunctionSource(
                 self.app.read,
-                lambda connection: deliveries.blast_count(connection, account),
-                lambda connection, offset, limit: self._page(connection, account, offset, limit),
+                lambda connection, view: deliveries.blast_count(connection, account, view=view),
+                lambda connection, view, offset, limit: self._page(connection, account, view, offset, limit),
+                blast_lists.BLAST_COLUMNS,
+                partial(exports.of_blasts, account),
             )
         )
 
@@ -115,14 +121,26 @@ class BlastsScreen(ConsoleScreen):
         """Read the visible rows again."""
         self.query_one(VirtualTable).refresh_rows()
 
-    def _page(self, connection: sa.Connection, account: str, offset: int, limit: int) -> list[Row]:
-        found = deliveries.blast_page(connection, account, offset=offset, limit=limit, known=self._known)
+    def _page(
+        self, connection: sa.Connection, account: str, view: View, offset: int, limit: int
+    ) -> list[Row]:
+        found = deliveries.blast_page(
+            connection, account, offset=offset, limit=limit, known=self._known, view=view
+        )
         return [row(one) for one in found]
 
     @on(VirtualTable.Selected)
     async def _open(self, event: VirtualTable.Selected) -> None:
         """Show the blast over the list."""
         await self.app.open_blast(event.key)
+
+    def needs_filter(self) -> str:
+        """Whether the list can be filtered by its column in hand."""
+        return in_hand(self).needs_filter()
+
+    def action_filter(self) -> None:
+        """Type what the list's column in hand has to hold."""
+        in_hand(self).action_filter()
 
     def action_compose(self) -> None:
         """Write a new message."""

@@ -98,7 +98,9 @@ class BuildScreen(ConsoleScreen):
                 yield Label("Program")
                 yield Select[str]([], id="program", compact=True, prompt="choose a program")
                 yield Label("Who")
-                yield Select(WAYS, id="way", compact=True, allow_blank=False, value="all")
+                yield Select(
+                    WAYS, id="way", compact=True, allow_blank=False, value="all", type_to_search=False
+                )
             with Horizontal(classes="line", id="asks"):
                 yield Label("File")
                 yield Input(
@@ -245,6 +247,7 @@ class BuildScreen(ConsoleScreen):
     async def _show(self, fields: Fields, program_id: str, chosen: Selection) -> bool:
         """Show who is meant, unless that is wrong or the fields have changed since."""
         source = MemberSource(self.app, program_id, chosen)
+        source.asked = frozenset()  # their number is the audience's: no filter may change it
         try:
             await source.check()
         except PassbellError as error:

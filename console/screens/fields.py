@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from rich.text import Text
 from textual import on, work
@@ -16,10 +17,14 @@ from console.actions import bindings
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.program_facts import since
-from console.widgets.table import Column, Row, VirtualTable
+from console.widgets.rows import Read
+from console.widgets.table import Column, Row, VirtualTable, in_hand
+from jobs import exports
 from store import catalogue
 from store.catalogue import Entry
 from store.programs import Program
+from store.view import View
+from store.views import pick
 
 BAR = 10
 """Cells of a bar that is full."""
@@ -38,16 +43,21 @@ NOT_COUNTED = "Computed from what happened to a member when a condition asks for
 class FieldSource:
     """The catalogue, read once."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, program_id: str, entries: Sequence[Entry], read: Read) -> None:
         self.entries = {one.name: one for one in sorted(entries, key=_place)}
+        self.asked = frozenset(catalogue.FACTS)
+        self.exported = partial(exports.of_fields, program_id)
+        self._read, self._shown = read, list[Entry]()
 
-    async def count(self) -> int:
-        """All fields."""
-        return len(self.entries)
+    async def count(self, view: View) -> int:
+        """Those that the view shows."""
+        entries = self.entries.values()
+        self._shown = await self._read(lambda connection: pick(connection, catalogue.FACTS, entries, view))
+        return len(self._shown)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """From one on."""
-        return [_row(one) for one in list(self.entries.values())[offset : offset + limit]]
+        return [_row(one) for one in self._shown[offset : offset + limit]]
 
 
 class FieldsScreen(ConsoleScreen):
@@ -62,13 +72,13 @@ class FieldsScreen(ConsoleScreen):
     def __init__(self, program: Program) -> None:
         super().__init__()
         self._program = program
-        self._source = FieldSource(())
+        self._source: FieldSource | None = None
 
     def body(self) -> Iterable[Widget]:
         """Whose fields, all of them, and the one under the cursor."""
         yield Static(id="whose", markup=False)
         with Container(id="catalogue"):
-            yield VirtualTable(COLUMNS, id="fields", empty="Nothing was counted yet.")
+            yield VirtualTable(COLUMNS, id="fields", remembered="fields", empty="Nothing was counted yet.")
             yield Static(id="field", markup=False)
 
     def on_mount(self) -> None:
@@ -89,11 +99,11 @@ class FieldsScreen(ConsoleScreen):
 
         entries = await self.app.act(read)
         if entries is not None:
-            self._source = FieldSource(entries)
+            self._source = FieldSource(program_id, entries, self.app.read)
             looked_at = max((one.members for one in entries), default=0)
             at = since(entries[0].at if entries else None)
             self._say(f"{len(entries)} fields, counted over {looked_at:,} members {at}")
-            self.query_one(VirtualTable).show(self._source)
+            self.query_one(VirtualTable).show(self._source, same=True)
 
     def _say(self, sentence: str) -> None:
         name = (inert(self._program.name, 60), "bold")
@@ -101,8 +111,16 @@ class FieldsScreen(ConsoleScreen):
 
     @on(VirtualTable.Highlighted)
     def _highlighted(self, event: VirtualTable.Highlighted) -> None:
-        found = self._source.entries.get(event.key)
+        found = self._source.entries.get(event.key) if self._source else None
         self.query_one("#field", Static).update(in_words(found) if found else "")
+
+    def needs_filter(self) -> str:
+        """Whether the list can be filtered by its column in hand."""
+        return in_hand(self).needs_filter()
+
+    def action_filter(self) -> None:
+        """Type what the list's column in hand has to hold."""
+        in_hand(self).action_filter()
 
     def action_count(self) -> None:
         """Count again."""

@@ -15,7 +15,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from console.actions import Acting, bindings, of_scope
+from console.actions import Acting, Action, bindings, of_scope
+from console.keymap import Keymap
 from console.plain import inert, inert_lines
 from store.errors import PassbellError
 
@@ -66,7 +67,7 @@ class Form(Acting, ModalScreen[T | None]):
     def compose(self) -> ComposeResult:
         """The questions, what they mean, and the two answers."""
         with Vertical(id="form") as page:
-            keys = [(self.app.get_key_display(Binding(one.key, "")), one.words) for one in of_scope("form")]
+            keys = [(self._key(one), one.words) for one in of_scope("form")]
             page.border_subtitle = " · ".join(f"{key} {words.lower()}" for key, words in keys)
             yield Label(inert(self._title, 200), id="title", markup=False)
             with VerticalScroll(id="questions", can_focus=False):
@@ -84,11 +85,22 @@ class Form(Acting, ModalScreen[T | None]):
                     self._yes, id="yes", variant="error" if self._danger else "primary", compact=True
                 )
 
+    def _key(self, one: Action) -> str:
+        keymap: Keymap = self.app.keymap  # type: ignore[attr-defined]
+        return self.app.get_key_display(Binding(keymap.of(one)[0], ""))
+
     def _field(self, one: Question) -> Input | Select[str]:
         if not one.choices:
             return Input(one.answer, id=one.name, compact=True, placeholder=one.hint)
         offered = [(Content(inert(words, 80)), answer) for answer, words in one.choices]
-        return Select(offered, id=one.name, compact=True, allow_blank=False, value=one.answer)
+        return Select(
+            offered,
+            id=one.name,
+            compact=True,
+            allow_blank=False,
+            value=one.answer,
+            type_to_search=False,  # so that j and k are arrows: there are few choices
+        )
 
     def on_mount(self) -> None:
         """Begin with what is typed; where nothing is, a hasty Enter does nothing."""

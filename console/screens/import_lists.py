@@ -13,6 +13,7 @@ from console import import_words as words
 from console.plain import inert
 from console.widgets.table import Column, Row
 from jobs.intake.mapping import plain
+from store.view import View
 
 if TYPE_CHECKING:
     from jobs.intake.imports import ImportReport
@@ -44,11 +45,11 @@ class Listed:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """How many there are."""
         return len(self._rows)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Some of them."""
         return list(self._rows[offset : offset + limit])
 
@@ -62,12 +63,12 @@ class RowLines:
         self._first += [_sample_line(what, one) for what, found in report.samples.items() for one in found]
         self._rejects: list[Reject] = []
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """Put the rejected ones into their order."""
         self._rejects = await asyncio.to_thread(sorted, self._report.rejects)
         return len(self._first) + len(self._rejects)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Some of them."""
         lines = self._first[offset : offset + limit]
         first = max(offset - len(self._first), 0)

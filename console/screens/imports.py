@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,12 @@ from console.screens.base import ConsoleScreen
 from console.widgets.figures import fact_lines
 from console.widgets.job_bar import JobBar, Progress, Stopped
 from console.widgets.paths import Paths
-from console.widgets.table import Column, Row, VirtualTable
+from console.widgets.table import Column, Row, VirtualTable, in_hand
+from jobs import exports
 from jobs.intake import flights
 from store import imports, programs
 from store.errors import PassbellError
+from store.view import View
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -40,7 +43,7 @@ COLUMNS = (
     Column("changed", "CHANGED", 8, "right"),
     Column("unchanged", "UNCHANGED", 9, "right", from_width=96),
     Column("rejected", "REJECTED", 8, "right"),
-    Column("state", "", 6),
+    Column("undone_at", "", 6),
     Column("actor", "BY", 20, from_width=120),
 )
 COUNTED = ("created", "new", "changed", "unchanged", "rejected")
@@ -57,15 +60,20 @@ class PastImports:
     def __init__(self, screen: ImportsScreen, program_id: str) -> None:
         self._screen, self._program_id = screen, program_id
         self.found: dict[int, Import] = {}
+        self.asked = frozenset(imports.FACTS)
+        self.exported = partial(exports.of_imports, program_id)
+        self.exported_whole = True  # which counts there are is not the same for all of them
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """Read them all."""
         program_id = self._program_id
-        listed = await self._screen.app.read(lambda connection: imports.list_all(connection, program_id))
+        listed = await self._screen.app.read(
+            lambda connection: imports.list_all(connection, program_id, view=view)
+        )
         self.found = {one.id: one for one in listed}
         return len(self.found)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Those just read."""
         return [_row(one) for one in list(self.found.values())[offset : offset + limit]]
 
@@ -100,7 +108,7 @@ class ImportsScreen(ConsoleScreen):
                     placeholder="path of a CSV, TSV, JSON or NDJSON file; Enter reads it",
                 )
             yield Static(id="trouble", markup=False)
-        yield VirtualTable(COLUMNS, id="imports", empty=EMPTY)
+        yield VirtualTable(COLUMNS, id="imports", remembered="imports", empty=EMPTY)
         yield JobBar()
         yield Static(id="told", markup=False)
 
@@ -192,6 +200,14 @@ class ImportsScreen(ConsoleScreen):
 
     # The keys
 
+    def needs_filter(self) -> str:
+        """Whether the list can be filtered by its column in hand."""
+        return in_hand(self).needs_filter()
+
+    def action_filter(self) -> None:
+        """Type what the list's column in hand has to hold."""
+        in_hand(self).action_filter()
+
     def needs_import(self) -> str:
         """Whether the import under the cursor can be undone."""
         if self.query_one(JobBar).running:
@@ -261,5 +277,5 @@ def _row(one: Import) -> Row:
     counts = {word: f"{one.counts.get(word, 0):,}" for word in COUNTED}
     state = Text("undone" if one.undone_at else "", "$quiet")
     cells: dict[str, str | Text] = {"id": str(one.id), "file": one.file, "at": words.minute(one.at), **counts}
-    cells |= {"state": state, "actor": one.actor}
+    cells |= {"undone_at": state, "actor": one.actor}
     return one.id, tuple(cells[column.key] for column in COLUMNS)

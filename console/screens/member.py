@@ -9,7 +9,7 @@ from textual import getters, work
 from textual.app import ComposeResult
 from textual.containers import Grid, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from console.actions import Acting, bindings
 from console.app import Console
@@ -18,6 +18,7 @@ from console.plain import inert, inert_lines
 from console.screens import member_questions as questions
 from console.screens.form import Form
 from console.widgets import member_facts as facts
+from console.widgets.footer import Footer
 from console.widgets.member_facts import Known
 from store.errors import PassbellError
 

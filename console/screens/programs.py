@@ -22,11 +22,13 @@ from console.widgets.columns import MEMBER_COLUMNS
 from console.widgets.sync_bar import SyncBar
 from console.widgets.table import Column, Row, VirtualTable
 from store.errors import PassbellError
+from store.view import View
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from textual.timer import Timer
 
+    from jobs.exports import Listed
     from store.programs import ProgramRow
     from store.rules import Rules
 
@@ -40,8 +42,8 @@ COLUMNS = (
     Column("kind", "KIND", 10),
     Column("members", "MEMBERS", 9, "right"),
     Column("reachable", "REACHABLE", 9, "right"),
-    Column("synced", "SYNCED", 10),
-    Column("alerts", "PHONES", 13),
+    Column("synced_at", "SYNCED", 10),
+    Column("message_field_state", "PHONES", 13),
 )
 
 EMPTY = {
@@ -63,27 +65,42 @@ class ProgramSource:
     def __init__(self, screen: ProgramsScreen) -> None:
         self._screen = screen
         self.rows: list[ProgramRow] = []
+        self.shown: list[ProgramRow] = []
+        self.asked: frozenset[str] = frozenset()
 
-    async def count(self) -> int:
-        """Read them all."""
+    async def count(self, view: View) -> int:
+        """Read them all, and which of them the view shows."""
         app = self._screen.app
         account = app.desk.settings.account
 
-        def read(connection: sa.Connection) -> list[ProgramRow]:
-            from store.programs import list_programs  # loads SQLAlchemy: off the UI's thread
+        def read(connection: sa.Connection) -> None:
+            from store.programs import FACTS, list_programs  # loads SQLAlchemy: off the UI's thread
+            from store.views import pick
 
-            return list_programs(connection, account)
+            rows = list_programs(connection, account)
+            shown = pick(connection, FACTS, rows, view)
+            self.rows, self.shown, self.asked = rows, shown, frozenset(FACTS)
 
-        self.rows = await app.read(read)
-        return len(self.rows)
+        await app.read(read)
+        return len(self.shown)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    def exported(self, view: View) -> Listed:
+        """What an export writes."""
+        from jobs import exports
+
+        return exports.of_programs(self._screen.app.desk.settings.account, view)
+
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Those just read."""
-        return [_row(row) for row in self.rows[offset : offset + limit]]
+        return [_row(row) for row in self.shown[offset : offset + limit]]
 
-    def find(self, program_id: str) -> tuple[int, ProgramRow] | None:
-        """A program with its place in the list."""
-        return next(((n, row) for n, row in enumerate(self.rows) if row.program.id == program_id), None)
+    def find(self, program_id: str) -> ProgramRow | None:
+        """A program, whether the list shows it or not."""
+        return next((row for row in self.rows if row.program.id == program_id), None)
+
+    def place(self, program_id: str) -> int | None:
+        """Its place in the list."""
+        return next((n for n, row in enumerate(self.shown) if row.program.id == program_id), None)
 
 
 class ProgramsScreen(ConsoleScreen):
@@ -100,6 +117,7 @@ class ProgramsScreen(ConsoleScreen):
         self.program_id: str | None = None
         self._source = ProgramSource(self)
         self._wanted: str | None = None
+        self._members_of: str | None = None
         self._typing: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -107,7 +125,7 @@ class ProgramsScreen(ConsoleScreen):
         settings = self.app.desk.settings
         with Vertical(id="left"):
             empty = EMPTY[settings.mode if self._syncs else "OWN"]
-            yield VirtualTable(COLUMNS, id="programs", empty=empty)
+            yield VirtualTable(COLUMNS, id="programs", remembered="programs", empty=empty)
             yield SyncBar()
             yield Static(id="facts", markup=False)
         with Vertical(id="right"):
@@ -117,7 +135,7 @@ class ProgramsScreen(ConsoleScreen):
                 placeholder="/  filter: a name, id, e-mail or phone; or  where points > 500",
             )
             yield Static(id="trouble", markup=False)
-            yield VirtualTable(MEMBER_COLUMNS, id="members", empty=" ")
+            yield VirtualTable(MEMBER_COLUMNS, id="members", remembered="members", empty=" ")
 
     def on_mount(self) -> None:
         """Begin with the list."""
@@ -135,12 +153,20 @@ class ProgramsScreen(ConsoleScreen):
         if self.is_current and any(row.program.own for row in self._source.rows):
             self.look_again()
 
+    def place(self) -> dict[str, Any]:
+        """This screen, and the program under the cursor."""
+        return {"mode": self.mode, "program": self.program_id}
+
     def choose(self, program_id: str) -> None:
         """Put the cursor on a program, now or as soon as the list is read."""
         self._wanted = program_id
-        if found := self._source.find(program_id):
-            self._programs.cursor_row = found[0]
-            self._wanted = None
+        place = self._source.place(program_id)
+        if place is not None:
+            if place < self._programs.row_count:  # the list may be read, and not be shown yet
+                self._programs.cursor_row = place
+                self._wanted = None
+        elif self._source.find(program_id):
+            self._programs.action_all()  # a filter hides it
 
     @property
     def _syncs(self) -> bool:
@@ -194,7 +220,7 @@ class ProgramsScreen(ConsoleScreen):
         if found is None:
             self.query_one("#facts", Static).update("")
             return
-        program, settings = found[1].program, self.app.desk.settings
+        program, settings = found.program, self.app.desk.settings
         known = await self.app.read(lambda connection: read(connection, settings, program))
         self.query_one("#facts", Static).update(facts(program, known, settings, self.app.weak))
 
@@ -210,6 +236,8 @@ class ProgramsScreen(ConsoleScreen):
         self._typing = None
         if self.program_id is not None:
             self._find(self.program_id, self._filter.value)
+        else:
+            self._members.show_nothing("No program is chosen.")
 
     @work(group="find", exclusive=True)
     async def _find(self, program_id: str, wanted: str) -> None:
@@ -227,8 +255,9 @@ class ProgramsScreen(ConsoleScreen):
             return
         trouble.display = False
         found = self._source.find(program_id)
-        nobody = NO_OWN_MEMBERS if found and found[1].program.own else NO_MEMBERS
-        self._members.show(source, empty=NO_MATCH if wanted.strip() else nobody)
+        nobody = NO_OWN_MEMBERS if found and found.program.own else NO_MEMBERS
+        same, self._members_of = program_id == self._members_of, program_id
+        self._members.show(source, empty=NO_MATCH if wanted.strip() else nobody, same=same)
 
     def _say_no_count(self) -> None:
         """The rows are not what the filter says: neither a count nor a reason for none would be true."""
@@ -241,9 +270,9 @@ class ProgramsScreen(ConsoleScreen):
         if self.query_one("#trouble").display:
             return
         found = self._source.find(self.program_id or "")
-        total = found[1].members if found else 0
+        total = found.members if found else 0
         shown = how_many(event.count)
-        if self._filter.value.strip() and found:
+        if found and (self._filter.value.strip() or self._members.view.filters):
             shown = f"{event.count:,} of {total:,} members"
         self.query_one("#right").border_title = shown if self.program_id else None
 
@@ -280,7 +309,7 @@ class ProgramsScreen(ConsoleScreen):
     def needs_passkit_program(self) -> str:
         """Whether the chosen program is one that PassKit knows."""
         found = self._source.find(self.program_id or "")
-        if found is not None and found[1].program.own:
+        if found is not None and found.program.own:
             return "This program is our own: PassKit does not know it."
         return self.needs_passkit()
 
@@ -324,7 +353,7 @@ class ProgramsScreen(ConsoleScreen):
         from console.screens.fields import FieldsScreen
 
         if found := self._source.find(self.program_id or ""):
-            self.app.push_screen(FieldsScreen(found[1].program))
+            self.app.push_screen(FieldsScreen(found.program))
 
     @work(group="rules", exclusive=True)
     async def action_rules(self) -> None:
@@ -332,7 +361,7 @@ class ProgramsScreen(ConsoleScreen):
         from console.screens.rules import form
 
         if found := self._source.find(self.program_id or ""):
-            self.app.push_screen(await form(self.app, found[1].program), self._ruled)
+            self.app.push_screen(await form(self.app, found.program), self._ruled)
 
     def _ruled(self, changed: Rules | None) -> None:
         if changed is not None:

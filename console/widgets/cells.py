@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from console.plain import inert
+from console.plots import sign
 
 Align = Literal["left", "right"]
 Look = Callable[[str | Style], Style]
@@ -23,7 +24,7 @@ def fit(text: str, width: int, align: Align = "left") -> str:
     missing = width - cell_len(text)
     if missing >= 0:
         return " " * missing + text if align == "right" else text + " " * missing
-    return set_cell_size(set_cell_size(text, max(width - 1, 0)).rstrip() + "…", width)
+    return set_cell_size(set_cell_size(text, max(width - 1, 0)).rstrip() + sign("more"), width)
 
 
 def line(cell: Text | str, width: int, align: Align, base: Style, look: Look) -> list[Segment]:

@@ -9,7 +9,7 @@ MEMBER_COLUMNS = (
     Column("external_id", "ID", 14),
     Column("tier", "TIER", 10),
     Column("points", "POINTS", 8, "right"),
-    Column("pass", "PASS", 13),
-    Column("wallet", "WALLET", 14, from_width=86),
+    Column("pass", "PASS", 13, fields=("status", "opted_out", "passes")),
+    Column("wallet", "WALLET", 14, from_width=86, fields=("passes",)),
     Column("email", "E-MAIL", 26, from_width=116),
 )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from console.widgets.holding import Holding
 from console.widgets.table import Row
-from store import members
+from store import member_list, members
 from store.audiences import Audience, Selection, condition
 from store.members import Member
 from store.programs import INACTIVE
+from store.view import View
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from console.app import Console
+    from jobs.exports import Listed
 
 PREDICATE = "where"
 NAME_CELLS = 200
@@ -30,24 +34,33 @@ class MemberSource:
         self._app, self._program_id, self._chosen, self._search = app, program_id, chosen, search
         self._condition: sa.ColumnElement[bool] | None = None
         self._is_new = False
+        self._holding = Holding()
+        self.asked = frozenset(member_list.COLUMNS)
 
     async def check(self) -> None:
         """Raises UsageError for a predicate that is wrong."""
         await self._app.read(self._ask_anew)
         self._is_new = True
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """How many match. The pages that follow are of the same moment."""
 
         def read(connection: sa.Connection) -> int:
             if not self._is_new:
                 self._ask_anew(connection)
             self._is_new = False
-            return members.count(connection, self._program_id, condition=self._condition, search=self._search)
+            return members.count(
+                connection,
+                self._program_id,
+                condition=self._condition,
+                search=self._search,
+                view=view,
+                held=self._holding.of(view),
+            )
 
         return await self._app.read(read)
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Those that match: by name where names were searched, else by id, since many have no name."""
 
         def read(connection: sa.Connection) -> list[Row]:
@@ -61,10 +74,18 @@ class MemberSource:
                 order="name" if self._search else "external_id",
                 offset=offset,
                 limit=limit,
+                view=view,
+                held=self._holding.of(view),
             )
             return [member_row(member) for member in found]
 
         return await self._app.read(read)
+
+    def exported(self, view: View) -> Listed:
+        """What an export writes."""
+        from jobs import exports
+
+        return exports.of_members(self._program_id, replace(view, search=self._search), self._chosen)
 
     def _ask_anew(self, connection: sa.Connection) -> None:
         if self._chosen is not None:

@@ -1,322 +1,198 @@
-"""A list of any length: a view over a query that fetches a page at a time and draws what is visible."""
+"""A list of any length that can be looked at in many ways: ordered, filtered, marked, copied, exported."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Iterable
+from typing import Any
 
-from rich.segment import Segment
-from rich.style import Style
-from rich.text import Text
 from textual import work
-from textual.color import Color
-from textual.events import Click, Resize
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
+from textual.events import Click
+from textual.screen import Screen
 
 from console.actions import Acting, bindings
-from console.widgets.cells import Look, fit, line
-from store.errors import PassbellError
+from console.plain import inert
+from console.widgets.looked import Looked
+from console.widgets.rows import PAGE, Column, FunctionSource, PageSource, Row
+from console.widgets.taking import Marks, as_text, cell_text, every_key, picked
+from store.view import View
 
-PAGE = 100
-"""Rows fetched at once: a little more than the tallest terminal shows."""
-KEPT_PAGES = 12
+__all__ = ["PAGE", "Column", "FunctionSource", "PageSource", "Row", "VirtualTable", "in_hand"]
 
-Row = tuple[Any, tuple[Text | str, ...]]
-"""A row's key, by which it is known across refreshes, and its cells.
-
-A str is outside text; a Text holds text that is inert already, and its style may be a colour of the
-theme: `Text("failed", "$error")`.
-"""
-
-
-class PageSource(Protocol):
-    """A query as the table asks it. Both may raise PassbellError; its sentence is shown in place."""
-
-    async def count(self) -> int:
-        """How many rows there are."""
-        ...
-
-    async def page(self, offset: int, limit: int) -> list[Row]:
-        """Rows from `offset` on."""
-        ...
+MOST_MARKS = 10_000
+"""Rows that are marked at once: more than that is a filter, or an audience."""
+MOST_COPIED = 1_000_000
+"""Characters that terminals hand on to a clipboard, the more patient ones of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of so many cells; without a width it shares what is left.
-
-    from_width  the column is left out where the table is narrower than this
-    """
-
-    key: str
-    title: str
-    width: int | None = None
-    align: Literal["left", "right"] = "left"
-    from_width: int = 0
+def in_hand(screen: Screen[Any]) -> VirtualTable:
+    """The list of a screen that has the focus, else its first one."""
+    focused = screen.focused
+    return focused if isinstance(focused, VirtualTable) else screen.query(VirtualTable).first()
 
 
-class VirtualTable(Acting, ScrollView, can_focus=True):
-    """Rows of a PageSource under one header. Only visible lines are drawn, only their pages are fetched."""
+class VirtualTable(Acting, Looked):
+    """Rows with keys and marks. Marks are of keys: they stay through scrolls, filters and refreshes."""
 
     BINDINGS = bindings("table")
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--header", "table--cursor", "table--empty"}
-    DEFAULT_CSS = """
-    VirtualTable {
-        height: 1fr;
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-        & > .table--header { color: $quiet; }
-        & > .table--empty { color: $quiet; }
-        & > .table--cursor { background: $primary-muted; color: $foreground; }
-        &:focus > .table--cursor {
-            background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
-        }
-    }
-    """
 
-    cursor_row = reactive(0, repaint=False)
-
-    class Highlighted(Message):
-        """The cursor is on another row; `key` is None where there are no rows."""
-
-        def __init__(self, table: VirtualTable, key: Any) -> None:
-            super().__init__()
-            self.table, self.key = table, key
-
-        @property
-        def control(self) -> VirtualTable:
-            """The table, so that `@on` can tell it by its id."""
-            return self.table
-
-    class Selected(Highlighted):
+    class Selected(Looked.Highlighted, namespace="virtual_table"):
         """The row was opened, by Enter or a double click."""
 
-    class Counted(Message):
-        """The query was asked how many rows it has."""
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._marks = Marks()
 
-        def __init__(self, table: VirtualTable, count: int) -> None:
-            super().__init__()
-            self.table, self.count = table, count
+    # Its windows
 
-        @property
-        def control(self) -> VirtualTable:
-            """The table, so that `@on` can tell it by its id."""
-            return self.table
+    def action_filter(self) -> None:
+        """Type what the column in hand has to hold."""
+        from console.screens.list_filter import FilterScreen
 
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        *,
-        empty: str = "Nothing here yet.",
-        stick_to_top: bool = False,
-        id: str | None = None,  # noqa: A002 (the name that every widget has for it)
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
-        self.columns = tuple(columns)
-        self.empty = empty
-        self.stick_to_top = stick_to_top
-        """Whether a cursor on the first row stays there when rows come in above it."""
-        self.row_count = 0
-        self._source: PageSource | None = None
-        self._pages: OrderedDict[int, list[Row]] = OrderedDict()
-        self._wanted: set[int] = set()
-        self._told: Any = self
-        self._loaded = False
-        self._trouble = ""
-        self._refreshing = self._refresh_again = False
+        self.app.push_screen(FilterScreen(self))
 
-    # What it shows
+    def action_columns(self) -> None:
+        """Choose the columns."""
+        from console.screens.list_columns import ColumnsScreen
 
-    def show(self, source: PageSource, *, empty: str | None = None) -> None:
-        """Show another query from its first row. The old rows stay until the new ones are there."""
-        self._source = source
-        if empty is not None:
-            self.empty = empty
-        self._wanted.clear()
-        self._begin(source)
-
-    def show_nothing(self, reason: str) -> None:
-        """Show no rows, and why there are none."""
-        self._source, self.empty = None, reason
-        self.workers.cancel_group(self, "begin")
-        self._take(0, {})
-        self._tell()
-
-    def refresh_rows(self) -> None:
-        """Ask again for what is visible; cursor and scroll stay with the row they are on."""
-        if self._source is None:
-            return
-        if self._refreshing:
-            self._refresh_again = True
-            return
-        self._refreshing = True
-        self._renew(self._source)
+        self.app.push_screen(ColumnsScreen(self))
 
     @property
-    def cursor_key(self) -> Any:
-        """The key of the row under the cursor; None where there is none, or it is not fetched yet."""
+    def exported_whole(self) -> bool:
+        """Whether an export always writes every field."""
+        return bool(getattr(self._source, "exported_whole", False))
+
+    def needs_export(self) -> str:
+        """Whether there is something that can be exported."""
+        if getattr(self._source, "exported", None) is None:
+            return "This list has no export. Mark its rows with space and copy them with y."
+        return "" if self.row_count else "There is no row to export."
+
+    def action_export(self) -> None:
+        """Write what is seen into a file."""
+        from console.screens.list_export import ExportScreen
+
+        if (exported := getattr(self._source, "exported", None)) is not None:
+            self.app.push_screen(ExportScreen(self, exported(self.view)))
+
+    # Marks, and what is taken out
+
+    async def look(self, view: View) -> None:
+        """Show the list looked at in another way, and find which marked rows it hides. Raises UsageError."""
+        filters = self.view.filters
+        await super().look(view)
+        if self._marks.keys and self.view.filters != filters:
+            self._find_marked()
+
+    def also_said(self) -> str:
+        """How many rows are marked."""
+        return self._marks.in_words()
+
+    def show(self, source: PageSource, *, empty: str | None = None, same: bool = False) -> None:
+        """Show another query from its first row; `same`: it is of the same things, so their marks stay."""
+        super().show(source, empty=empty)
+        if not same:
+            self._marks.put(())
+            self._say_so()
+        elif self._marks.keys:
+            self._find_marked()
+
+    @property
+    def marked(self) -> list[Any]:
+        """Keys of the marked rows, without those that are known not to be in the list as it is looked at."""
+        return self._marks.here
+
+    @property
+    def marks_away(self) -> int:
+        """How many marked rows are known not to be in the list as it is looked at."""
+        return len(self._marks.away)
+
+    def is_marked(self, key: Any) -> bool:
+        """Whether the row is marked."""
+        return key in self._marks.keys
+
+    def mark(self, keys: Iterable[Any]) -> None:
+        """Mark these rows of the list and no others."""
+        self._marks.put(keys)
+        self._say_so()
+        self.refresh()
+
+    def _toggle(self, index: int) -> None:
+        if (row := self.row_at(index)) is not None:
+            self._marks.toggle(row[0])
+            self.refresh_row(index)
+            self._say_so()
+
+    @work(group="marks", exclusive=True)
+    async def _find_marked(self) -> None:
+        """Look which of the marked rows a new filter hides."""
+        if self._source is not None:
+            there = {row[0] for row in await picked(self._source, self.view, self._marks.keys)}
+            self._marks.away = frozenset(self._marks.keys) - there
+            self._say_so()
+
+    async def taken(self) -> list[Row]:
+        """The marked rows that the list shows, in its order; without marks the row under the cursor.
+
+        Raises PassbellError.
+        """
+        if self._marks.keys and self._source is not None:
+            rows = await picked(self._source, self.view, self._marks.keys)
+            self._marks.away = frozenset(self._marks.keys) - {row[0] for row in rows}
+            self._say_so()
+            return rows
         row = self.row_at(self.cursor_row)
-        return row[0] if row else None
+        return [row] if row is not None else []
 
-    def row_at(self, index: int) -> Row | None:
-        """The row, if it exists and is fetched."""
-        rows = self._pages.get(index // PAGE)
-        place = index % PAGE
-        return rows[place] if rows is not None and place < len(rows) and index < self.row_count else None
+    def needs_row(self) -> str:
+        """Whether the cursor is on a row."""
+        return "" if self.cursor_key is not None else "There is no row under the cursor."
 
-    @work(group="begin", exclusive=True)
-    async def _begin(self, source: PageSource) -> None:
-        try:
-            count, first = await source.count(), await source.page(0, PAGE)
-        except PassbellError as error:
-            self._take(0, {}, str(error))
-            return
-        if source is self._source:
-            self.scroll_to(y=0, animate=False)
-            self._take(max(count, len(first)), {0: first})
-            self.cursor_row = 0
-            self._tell()
+    def needs_few(self) -> str:
+        """Whether the list is short enough to mark all of it."""
+        if self._marks.keys or self.row_count <= MOST_MARKS:
+            return self.needs_row() if not self._marks.keys else ""
+        most = f"at most {MOST_MARKS:,} are marked at once"
+        return f"This list has {self.row_count:,} rows, and {most}: filter it first."
 
-    @work(group="renew")
-    async def _renew(self, source: PageSource) -> None:
-        key, index = self.cursor_key, self.cursor_row
-        numbers = sorted({index // PAGE, *self._visible_pages()})
-        try:
-            count = await source.count()
-            pages = {number: await source.page(number * PAGE, PAGE) for number in numbers}
-        except PassbellError as error:
-            if self._loaded or source is not self._source:
-                raise
-            self._take(0, {}, str(error))
-        else:
-            if source is self._source:
-                self._exchange(count, pages, key if index == self.cursor_row else self.cursor_key)
-        finally:
-            self._refreshing = False
-        if self._refresh_again:
-            self._refresh_again = False
-            self.refresh_rows()
-
-    def _exchange(self, count: int, pages: dict[int, list[Row]], key: Any) -> None:
-        """Take the rows as they are now; redraw only if something changed, and follow the cursor's row."""
-        if count == self.row_count and all(self._pages.get(n) == rows for n, rows in pages.items()):
-            return
-        before = self.cursor_row
-        if self.stick_to_top and not before:
-            key = None
-        self._take(count, pages)
-        found = (n * PAGE + i for n, rows in pages.items() for i, row in enumerate(rows) if row[0] == key)
-        after = next(found, before) if key is not None else before
-        if after != before and self.scroll_offset.y:
-            self.scroll_to(y=self.scroll_offset.y + after - before, animate=False)
-        self.cursor_row = after
-        self._tell()
-
-    def _take(self, count: int, pages: dict[int, list[Row]], trouble: str = "") -> None:
-        self._pages = OrderedDict(pages)
-        self._wanted.clear()
-        self.row_count, self._trouble, self._loaded = count, trouble, not trouble
-        if (size := Size(self.size.width, count + 1)) != self.virtual_size:
-            self.virtual_size = size
-        self.cursor_row = self.validate_cursor_row(self.cursor_row)
-        self.refresh()
-        self.post_message(self.Counted(self, count))
-
-    def _want(self, number: int) -> None:
-        """Fetch a page that is about to be seen. Drawing asks for it, so it must not happen there."""
-        if number not in self._wanted and self._source is not None:
-            self._wanted.add(number)
-            self.call_later(self._fetch_soon, number)
-
-    def _fetch_soon(self, number: int) -> None:
-        if self._source is not None and number in self._visible_pages():
-            self._fetch(self._source, number)
-        else:
-            self._wanted.discard(number)
-
-    @work(group="fetch")
-    async def _fetch(self, source: PageSource, number: int) -> None:
-        try:
-            rows = await source.page(number * PAGE, PAGE)
-        except PassbellError:
-            self._wanted.discard(number)
-            raise
-        if source is not self._source or number not in self._wanted:
-            return
-        self._wanted.discard(number)
-        self._pages[number] = rows
-        while len(self._pages) > KEPT_PAGES:
-            self._pages.popitem(last=False)
-        self.refresh()
-        self._tell()
-
-    def _visible_pages(self) -> range:
-        top = self.scroll_offset.y
-        return range(top // PAGE, (top + max(self.size.height - 2, 0)) // PAGE + 1)
-
-    # The cursor
-
-    def validate_cursor_row(self, index: int) -> int:
-        """Keep the cursor on a row."""
-        return max(0, min(index, self.row_count - 1))
-
-    def watch_cursor_row(self, before: int, after: int) -> None:
-        """Redraw the two lines and keep the cursor in view."""
-        for index in (before, after):
-            y = index - self.scroll_offset.y + 1
-            if 0 < y < self.size.height:
-                self.refresh(Region(0, y, self.size.width, 1))
-        top, height = self.scroll_offset.y, self._body_height
-        if after < top:
-            self.scroll_to(y=after, animate=False)
-        elif after >= top + height:
-            self.scroll_to(y=after - height + 1, animate=False)
-        self._tell()
-
-    @property
-    def _body_height(self) -> int:
-        return max(self.size.height - 1, 1)
-
-    def _tell(self) -> None:
-        """Say which row the cursor is on, once for each."""
-        key = self.cursor_key
-        if (key is None and (self.row_count or not self._loaded)) or (
-            key == self._told and self._told is not self
-        ):
-            return
-        self._told = key
-        self.post_message(self.Highlighted(self, key))
-
-    def action_cursor_up(self) -> None:
-        """One row up."""
-        self.cursor_row -= 1
-
-    def action_cursor_down(self) -> None:
-        """One row down."""
+    def action_mark(self) -> None:
+        """Mark the row, or take its mark away, and go on to the next."""
+        self._toggle(self.cursor_row)
         self.cursor_row += 1
 
-    def action_page_up(self) -> None:
-        """One page up."""
-        self.cursor_row -= self._body_height
+    def action_mark_all(self) -> None:
+        """Mark all rows of the list; where some are marked, none."""
+        if self._marks.keys:
+            self.mark(())
+        else:
+            self._mark_all()
 
-    def action_page_down(self) -> None:
-        """One page down."""
-        self.cursor_row += self._body_height
+    @work(group="marks", exclusive=True)
+    async def _mark_all(self) -> None:
+        if self._source is not None:
+            self.mark(await every_key(self._source, self.view))
 
-    def action_first(self) -> None:
-        """The first row."""
-        self.cursor_row = 0
+    @work(group="copy", exclusive=True)
+    async def action_copy(self) -> None:
+        """Copy the marked rows, or the one under the cursor."""
+        rows = await self.taken()
+        left = f" {len(self._marks.away):,} more are hidden by the filter." if self._marks.away else ""
+        self._copy(
+            as_text(self.columns, rows, self.hidden),
+            f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'} copied.{left}",
+        )
 
-    def action_last(self) -> None:
-        """The last row."""
-        self.cursor_row = self.row_count - 1
+    def action_copy_cell(self) -> None:
+        """Copy what the column in hand says of the row under the cursor."""
+        if (row := self.row_at(self.cursor_row)) is not None:
+            text = cell_text(row[1][self._place()])
+            self._copy(text, f"{self.column.title or 'Cell'} copied: {inert(text, 60) or 'it is empty'}")
+
+    def _copy(self, text: str, told: str) -> None:
+        if len(text) > MOST_COPIED:
+            told = f"Too much for a clipboard: {len(text):,} characters. Press E to write a file."
+        else:
+            self.app.copy_to_clipboard(text)
+        self.app.notify(told, markup=False)
 
     def action_select(self) -> None:
         """Open the row."""
@@ -324,115 +200,26 @@ class VirtualTable(Acting, ScrollView, can_focus=True):
             self.post_message(self.Selected(self, key))
 
     def on_click(self, event: Click) -> None:
-        """A click moves the cursor, a second one opens the row."""
-        index = self.scroll_offset.y + event.y - 1
-        if event.y > 0 and index < self.row_count:
-            self.cursor_row = index
-            if event.chain == 2:
-                self.action_select()
+        """A title orders; a row takes the cursor, with ctrl or in front of it a mark, twice it is opened."""
+        if event.y == 0:
+            self._click_title(event.x)
+            return
+        index = self.scroll_offset.y + event.y - self._head
+        if event.y < self._head or index >= self.row_count:
+            return
+        self.cursor_row = index
+        if event.ctrl or event.x == 0:
+            self._toggle(index)
+        elif event.chain == 2:
+            self.action_select()
 
-    # Drawing
-
-    def on_resize(self, event: Resize) -> None:
-        """Fit the columns anew, with the cursor still in view."""
-        self.virtual_size = Size(event.size.width, self.row_count + 1)
-        self.watch_cursor_row(self.cursor_row, self.cursor_row)
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One visible line: the header, a row, a sentence where there are none, or nothing."""
-        width, base = self.size.width, self.rich_style
-        widths = share_out(self.columns, width)
-        if y == 0:
-            cells = [Text(column.title) for column in self.columns]
-            return draw(self.columns, cells, widths, base + self._style("table--header"), width, self._look)
-        index = self.scroll_offset.y + y - 1
-        if index >= self.row_count:
-            return self._sentence(y, width, base)
-        row = self.row_at(index)
-        if row is None:
-            self._want(index // PAGE)
-            return Strip([Segment(fit(" …", width), base + self._style("table--empty"))], width)
-        if index // PAGE in self._pages:
-            self._pages.move_to_end(index // PAGE)
-        if index != self.cursor_row:
-            return draw(self.columns, row[1], widths, base, width, self._look)
-        look = _plainly if self.has_focus else self._look
-        return draw(self.columns, row[1], widths, self.get_component_rich_style("table--cursor"), width, look)
-
-    def _sentence(self, y: int, width: int, base: Style) -> Strip:
-        if self.row_count or not (self._loaded or self._trouble):
-            return Strip.blank(width, base)
-        lines = Text(self._trouble or self.empty).wrap(self.app.console, max(width - 4, 10))
-        text = lines[y - 2].plain if 2 <= y < len(lines) + 2 else ""
-        return Strip([Segment(fit("  " + text, width), base + self._style("table--empty"))], width)
-
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(name, partial=True)
-
-    def _look(self, style: str | Style) -> Style:
-        """A cell's own style; `$error` and its like are the theme's colours."""
-        if isinstance(style, str) and style.startswith("$"):
-            colour = self.app.theme_variables[style[1:]]
-            if colour.startswith("auto"):  # a paler shade of the text's own colour
-                return Style(dim=True)
-            return Style(color=Color.parse(colour).rich_color)
-        return style if isinstance(style, Style) else Style.parse(style or "none")
-
-
-def draw(
-    columns: Sequence[Column],
-    cells: Sequence[Text | str],
-    widths: list[int],
-    style: Style,
-    width: int,
-    look: Look,
-) -> Strip:
-    """One line of cells, each in the width that its column was given."""
-    segments: list[Segment] = []
-    for column, cell, room in zip(columns, cells, widths, strict=True):
-        if room:
-            segments.append(Segment(" ", style))
-            segments += line(cell, room, column.align, style, look)
-    return Strip(segments).adjust_cell_length(width, style)
-
-
-def share_out(columns: Sequence[Column], width: int) -> list[int]:
-    """Cells for each column, 0 where it is left out: fixed ones first, the others share the rest."""
-    shown = [column.from_width <= width for column in columns]
-    taken = sum((column.width or 0) + 1 for column, on in zip(columns, shown, strict=True) if on)
-    sharing = sum(1 for column, on in zip(columns, shown, strict=True) if on and not column.width)
-    room, extra = divmod(max(width - taken - 1, 6 * sharing), sharing or 1)
-    widths = []
-    for column, on in zip(columns, shown, strict=True):
-        share = room + (1 if extra > 0 else 0)
-        extra -= 0 if column.width or not on else 1
-        widths.append((column.width or share) if on else 0)
-    return widths
-
-
-def _plainly(_: str | Style) -> Style:
-    """No colours of its own for a row under the cursor: they might vanish in the cursor's."""
-    return Style.null()
-
-
-class FunctionSource:
-    """A PageSource made of two functions, each asked in a read transaction of its own off the UI's thread."""
-
-    def __init__(
-        self,
-        read: Callable[[Callable[[Any], Any]], Any],
-        count: Callable[[Any], int],
-        page: Callable[[Any, int, int], list[Row]],
-    ) -> None:
-        """`read` is the app's `read`; `count(connection)` and `page(connection, offset, limit)` query."""
-        self._read, self._count, self._page = read, count, page
-
-    async def count(self) -> int:
-        """How many rows there are."""
-        return int(await self._read(self._count))
-
-    async def page(self, offset: int, limit: int) -> list[Row]:
-        """Rows from `offset` on."""
-        rows: list[Row] = await self._read(lambda connection: self._page(connection, offset, limit))
-        return rows
+    def _click_title(self, x: int) -> None:
+        right = 0
+        for place, width in enumerate(self.widths):
+            right += width + 1 if width else 0
+            if x < right:
+                self._column = place
+                self.refresh()
+                if not self.needs_order():
+                    self.action_order()
+                return

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from console.widgets.cells import fit
 from console.widgets.table import Column, Row, VirtualTable
 from store.errors import PassbellError
+from store.view import View
 from tests.console.hands import settled, shown
 from tests.console.seed import HOSTILE
 
@@ -33,11 +34,11 @@ class Numbers:
         self.length, self.first, self.word = length, first, word
         self.pages: list[int] = []
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """How many."""
         return self.length
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Made up as they are asked for."""
         self.pages.append(offset)
         numbers = range(self.first + offset, self.first + min(offset + limit, self.length))
@@ -51,7 +52,7 @@ class Listed(Numbers):
         super().__init__(len(listed))
         self.listed = listed
 
-    async def page(self, offset: int, limit: int) -> list[Row]:
+    async def page(self, view: View, offset: int, limit: int) -> list[Row]:
         """Some of them."""
         return self.listed[offset : offset + limit]
 
@@ -59,7 +60,7 @@ class Listed(Numbers):
 class Broken(Numbers):
     """A store that cannot be asked."""
 
-    async def count(self) -> int:
+    async def count(self, view: View) -> int:
         """Fails."""
         raise PassbellError("the store [/gone] cannot be used")
 
@@ -170,10 +171,10 @@ async def test_a_refresh_without_a_change_draws_nothing() -> None:
     app = TableApp(Numbers(300))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
-        kept = app.table._pages
+        kept = app.table._pages.age
         app.table.refresh_rows()
         await settled(pilot)
-        assert app.table._pages is kept
+        assert app.table._pages.age == kept
 
 
 async def test_fewer_rows_than_before_keep_the_cursor_on_one() -> None:
@@ -192,10 +193,10 @@ async def test_an_answer_that_comes_too_late_is_dropped() -> None:
     class Slow(Numbers):
         asked, gate = asyncio.Event(), asyncio.Event()
 
-        async def count(self) -> int:
+        async def count(self, view: View) -> int:
             self.asked.set()
             await self.gate.wait()
-            return await super().count()
+            return await super().count(view)
 
     slow = Slow(9, word="old")
     app = TableApp(Numbers(3, word="first"))
