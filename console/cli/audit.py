@@ -9,11 +9,13 @@ import click
 
 from console.cli.options import json_option, with_desk
 from console.cli.output import LARGEST, note, print_json, print_table
+from console.cli.view import export_list, view_options
 from console.desk import Desk
 from console.plain import inert
 from store import audit as store
 from store.errors import PassbellError
 from store.times import rfc3339
+from store.views import View
 
 
 @click.group()
@@ -21,16 +23,22 @@ def audit() -> None:
     """The audit: who did what, each entry chained to the one before it."""
 
 
-@audit.command("list", epilog="\b\nExample:\n  passbell audit list --limit 20")
+@audit.command("list", epilog="\b\nExample:\n  passbell audit list --filter act=blast --filter at=today")
 @click.option(
     "--limit", default=100, show_default=True, type=click.IntRange(1, LARGEST), help="At most so many."
 )
+@view_options(store.COLUMNS)
 @json_option
 @with_desk
-def list_(desk: Desk, limit: int, as_json: bool) -> None:
+def list_(desk: Desk, limit: int, view: View, export: Path | None, as_json: bool) -> None:
     """Entries, the newest first."""
+    if export is not None:
+        from jobs import exports
+
+        export_list(desk, export, exports.of_audit(view), as_json)
+        return
     with desk.database.read() as connection:
-        entries = store.page(connection, limit=limit)
+        entries = store.page(connection, limit=limit, view=view)
     if as_json:
         for entry in entries:
             print_json(entry.as_json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import click
 
@@ -11,7 +12,7 @@ from console import words
 from console.cli.output import note, print_facts, print_json
 from console.desk import Desk
 from console.plain import inert, inert_lines
-from jobs import moments
+from jobs import moments, readiness
 from jobs.follow import Look
 from jobs.plans import Plan
 from store import ledger, programs
@@ -68,11 +69,19 @@ def tell_plan(desk: Desk, program: Program, planned: Plan, file: str) -> None:
     if planned.difference is not None:
         tell_difference(planned.difference)
     print_facts({"takes": f"about {words.duration(planned.eta_seconds)}", "hash": blast.plan_hash})
+    for one in readiness.blockers(desk.database, desk.settings, planned):
+        note(inert(one.sentence, 400))
     if pending:
         does = "send it" if blast.send_at is None else "have it sent then"
         click.echo(f"\nNothing was sent. To {does}:\n  passbell blasts launch {blast.id} --expect {pending}")
     else:
         click.echo("\nNothing was sent, and nobody would be messaged: all are skipped.")
+
+
+def plan_as_json(desk: Desk, planned: Plan) -> dict[str, Any]:
+    """The plan, and what stands in the way of its launch."""
+    found = readiness.blockers(desk.database, desk.settings, planned)
+    return planned.as_json() | {"blockers": [one.as_json() for one in found]}
 
 
 def _tell_turned_away(tally: Tally) -> None:

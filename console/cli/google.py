@@ -11,6 +11,7 @@ from console.cli.options import json_option, with_desk
 from console.cli.output import LARGEST, Progress, note, print_facts, print_json
 from console.desk import Desk
 from console.plain import inert
+from store import roles
 
 if TYPE_CHECKING:
     from jobs.broadcast import Prospect
@@ -28,6 +29,7 @@ def reconcile(desk: Desk, program: str, as_json: bool) -> None:
     Google tells of saves and removals by itself, too, but not reliably. It says whether anybody has a pass,
     not how many, and not how soon it knows: a pass that was saved in the last 24 hours stays installed.
     """
+    roles.check(desk.settings.role, "google.reconcile")
     found = _program(desk, program)
     report = asyncio.run(_reconcile(desk, found))
     if as_json:
@@ -62,6 +64,8 @@ def broadcast(desk: Desk, program: str, text: str, expect: int | None, as_json: 
     """
     from jobs.broadcast import LOST, look
 
+    if expect is not None:
+        roles.check(desk.settings.role, "google.broadcast")
     found = _program(desk, program)
     prospect = look(desk.database, found)
     if expect is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ import click
 
 from console.cli.options import json_option, with_desk
 from console.cli.output import LARGEST, Progress, note, print_facts, print_json, print_table
+from console.cli.view import export_list, view_options
 from console.desk import Desk
 from console.plain import inert
 from store import audiences, programs
 from store import members as store
 from store.audiences import Selection
+from store.member_list import COLUMNS
 from store.members import Member
 from store.times import rfc3339
+from store.views import View
 
 PAGE = 500
 COUNTS = ("rows", "created", "new", "changed", "unchanged", "rejected")
@@ -42,7 +46,9 @@ def members() -> None:
 
 
 @members.command(
-    "list", epilog="\b\nExample:\n  passbell members list Kaffee --where \"points > 500 AND tier = 'gold'\""
+    "list",
+    epilog="\b\nExamples:\n  passbell members list Kaffee --where \"points > 500 AND tier = 'gold'\""
+    "\n  passbell members list Kaffee --sort -points --filter 'points=>500' --export rich.csv",
 )
 @click.argument("program")
 @click.option("--where", metavar="EXPR", help="Only those that fit, such as \"zip LIKE '10%'\".")
@@ -52,32 +58,39 @@ def members() -> None:
 @click.option(
     "--limit", default=100, show_default=True, type=click.IntRange(1, LARGEST), help="At most so many."
 )
+@view_options(COLUMNS)
 @json_option
 @with_desk
-def list_(desk: Desk, program: str, where: str | None, search: str, limit: int, as_json: bool) -> None:
+def list_(
+    desk: Desk,
+    program: str,
+    where: str | None,
+    search: str,
+    limit: int,
+    view: View,
+    export: Path | None,
+    as_json: bool,
+) -> None:
     """A program's members by name. An expression may use any field that `members show` prints.
 
     Text stands in single quotes; AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL and NOW() are understood.
     """
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
-        condition = None
-        if where is not None:
-            condition = audiences.condition(connection, found.id, Selection("where", where))
-        total = store.count(connection, found.id, condition=condition, search=search)
+        chosen = Selection("where", where) if where is not None else None
+        condition = None if chosen is None else audiences.condition(connection, found.id, chosen)
+        view = replace(view, search=search)
         listed: list[Member] = []
-        while len(listed) < min(limit, total):
-            page = store.page(
-                connection,
-                found.id,
-                condition=condition,
-                search=search,
-                offset=len(listed),
-                limit=min(PAGE, limit - len(listed)),
-            )
-            if not page:
-                break
-            listed += page
+        if export is None:
+            ids = store.ids(connection, found.id, condition=condition, view=view)
+            total = len(ids)
+            for start in range(0, min(limit, total), PAGE):
+                listed += store.by_ids(connection, ids[start : min(start + PAGE, limit)])
+    if export is not None:
+        from jobs import exports
+
+        export_list(desk, export, exports.of_members(found.id, view, chosen), as_json)
+        return
     if as_json:
         for member in listed:
             print_json(member.as_json())

@@ -14,6 +14,7 @@ from console.cli.options import json_option, with_desk
 from console.cli.output import LARGEST, Progress, note, print_facts, print_json, print_table
 from console.desk import Desk
 from console.plain import inert
+from store import roles
 from store.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def issue(
     from jobs.passes import handout, place
     from jobs.passes.issue import issuers
 
+    roles.check(desk.settings.role, "passes.issue")
     given = {"name": name, "email": email, "points": points, "tier_id": tier_id}
     values = {column: value for column, value in given.items() if value is not None}
     if values and external_id is None:
@@ -361,6 +363,7 @@ def link(desk: Desk, program: str, external_id: str, qr: bool, out: Path | None,
     """The links by which a member gets its pass. Who has a link has the pass, so send it to nobody else."""
     from jobs.passes import codes, handout
 
+    roles.check(desk.settings.role, "passes.link")
     kind = None if out is None else codes.kind_of(out)
     found = _own(desk, program)
     _held(desk, found, external_id)
@@ -421,6 +424,7 @@ def void(desk: Desk, program: str, external_id: str, yes: bool, as_json: bool) -
     from jobs.passes import issue as verbs
     from jobs.passes import place
 
+    roles.check(desk.settings.role, "passes.void")
     found = _own(desk, program)
     held = [one for one in _held(desk, found, external_id) if one["status"] != "invalidated"]
     if held and not yes:
@@ -443,12 +447,13 @@ def _own(desk: Desk, program: str) -> Program:
 
 
 def _of_one(desk: Desk, program: Program, external_id: str) -> dict[str, Any]:
-    """A member's passes with the links to them. Raises UsageError where there is no such member."""
+    """A member's passes with the links to them, which a viewer does not get. Raises UsageError where there is
+    no such member."""
     from jobs.passes import handout
 
     passes = _held(desk, program, external_id)
     links = handout.Links()
-    if passes:
+    if passes and not roles.why_not(desk.settings.role, roles.needs("passes.link")):
         links = handout.links_of(desk.database, desk.settings, program.id, external_id)
     return {"program": program.id, "external_id": external_id, "passes": passes, **links.as_json()}
 

@@ -14,12 +14,14 @@ from console.cli.google import broadcast, reconcile
 from console.cli.options import json_option, with_desk
 from console.cli.output import Progress, note, print_facts, print_json, print_table
 from console.cli.rules import rules
+from console.cli.view import export_list, view_options
 from console.desk import Desk
 from console.plain import inert
-from store import members
+from store import members, roles
 from store import programs as store
 from store.errors import UsageError
 from store.times import rfc3339
+from store.views import View
 
 if TYPE_CHECKING:
     from jobs.intake.sync import SyncReport
@@ -36,6 +38,7 @@ def sync(desk: Desk, program: str | None, as_json: bool) -> None:
     off goes on from there when it is run again within a day.
     """
     settings = desk.settings
+    roles.check(settings.role, "sync")
     if settings.live and not settings.passkit.api_key:
         raise UsageError(
             "passkit.api_key is not set, so there is nothing to read: a sync is for passes that PassKit "
@@ -77,19 +80,25 @@ def programs() -> None:
 
 
 @programs.command("list", epilog="\b\nExample:\n  passbell programs list --json | jq -r .id")
+@view_options(store.FACTS)
 @json_option
 @with_desk
-def list_(desk: Desk, as_json: bool) -> None:
+def list_(desk: Desk, view: View, export: Path | None, as_json: bool) -> None:
     """All programs, with members and how many of them a message can reach."""
+    if export is not None:
+        from jobs import exports
+
+        export_list(desk, export, exports.of_programs(desk.settings.account, view), as_json)
+        return
     with desk.database.read() as connection:
-        rows = store.list_programs(connection, desk.settings.account)
+        rows = store.list_programs(connection, desk.settings.account, view=view)
     if as_json:
         for row in rows:
             print_json(row.as_json())
         return
     click.echo(desk.settings.mode)
     if not rows:
-        click.echo("No programs yet: run `passbell sync`.")
+        click.echo("No program is so." if view.filters else "No programs yet: run `passbell sync`.")
         return
     print_table(
         ("name", "id", "kind", "members", "reachable", "phones", "synced"),

@@ -14,6 +14,7 @@ from console.plain import inert
 from console.words import VERDICTS, figures, reason
 from jobs import demo as plot
 from jobs import house, stage
+from store import roles
 from store.errors import UsageError
 
 FAULTS = {"unavailable": 0.02, "throttled": 0.005, "retry_after": 1}
@@ -37,6 +38,7 @@ def rehearse(desk: Desk, port: int | None, members: int | None, seed: int | None
     from jobs.rehearsal.server import run
     from jobs.rehearsal.world import World
 
+    roles.check(desk.settings.role, "rehearse")
     chosen = desk.settings.rehearsal
     port = chosen.port if port is None else port
     count = chosen.members if members is None else members

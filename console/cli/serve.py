@@ -26,8 +26,10 @@ def serve(desk: Desk, host: str | None, port: int | None, as_json: bool) -> None
     certificate of its own. SIGTERM or Ctrl-C lets what was begun be answered. Its log is standard error.
     """
     from jobs.worker_log import set_up_log
+    from store import roles
     from web.serve import serve as run_face
 
+    roles.check(desk.settings.role, "serve")
     set_up_log()
     settings, store = desk.settings, desk.database
 

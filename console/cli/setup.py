@@ -13,6 +13,7 @@ from console.cli.options import json_option, with_desk
 from console.cli.output import print_json
 from console.desk import Desk
 from console.plain import inert
+from store import roles
 from store.errors import PassbellError
 from store.settings import FILE_NAME
 from store.settings_example import example
@@ -61,6 +62,7 @@ def backup(desk: Desk, file: Path, as_json: bool) -> None:
 @with_desk
 def init(desk: Desk, as_json: bool) -> None:
     """Make the home folder, its settings file and the store. Nothing that exists is overwritten."""
+    roles.check(desk.settings.role, "init")
     file = desk.settings.home / FILE_NAME
     try:
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as made:
@@ -96,7 +98,7 @@ def doctor(context: click.Context, desk: Desk, as_json: bool) -> None:
 
     It changes nothing. Exits with 1 if something fails. With --json, one finding a line.
     """
-    found = asyncio.run(_examine(desk))
+    found = [*asyncio.run(_examine(desk)), *_examine_keys(desk)]
     if not as_json:
         click.echo(desk.settings.mode)
     for finding in found:
@@ -112,13 +114,26 @@ def doctor(context: click.Context, desk: Desk, as_json: bool) -> None:
         context.exit(1)
 
 
+def _examine_keys(desk: Desk) -> list[Finding]:
+    """What the console would refuse to open with; nothing where nobody has keys of their own."""
+    from console.keymap import faults
+    from jobs.doctor import Finding
+
+    own = desk.settings.console.keys
+    wrong = [
+        Finding("fail", "keys", fault, "Change [console.keys] in the settings.") for fault in faults(own)
+    ]
+    fine = Finding("ok", "keys", f"{len(own)} of the console's actions have keys of your own")
+    return wrong or [fine] * bool(own)
+
+
 async def _examine(desk: Desk) -> list[Finding]:
     from jobs.account import open_client
     from jobs.doctor import examine
     from store.database import Database
 
     # Not the desk's own database: that one is brought up to date at first use, and a doctor only looks.
-    database = Database(desk.settings.store_url)
+    database = Database(desk.settings.store_url, desk.settings.role)
     own_alone = desk.settings.live and not desk.settings.passkit.api_key
     client = None if own_alone else open_client(desk.settings)
     try:

@@ -18,6 +18,8 @@ def worker(desk: Desk) -> None:
     """
     from jobs import worker as process
     from jobs.worker_log import set_up_log
+    from store import roles
 
+    roles.check(desk.settings.role, "worker")
     set_up_log()
     process.Worker(desk.settings, desk.database).run()

@@ -42,16 +42,31 @@ def test_the_commands_are_these() -> None:
         "members": "list show import imports undo",
         "passes": "issue rehearse show link list void events",
         "audiences": "save combine presets list show explain delete",
-        "blasts": "plan replan launch list show watch deliveries pause resume cancel retry rate urgent",
+        "blasts": "preview plan replan launch list show watch deliveries batches pause resume cancel retry rate urgent "
+        "incident throughput",
         "consents": "show give withdraw import token redeem",
         "preferences": "show set",
         "suppressions": "list add remove import export",
         "audit": "list verify export",
+        "keys": "list set restore",
     }
     expected: set[tuple[str, ...]] = {
         (group, name) for group, names in below.items() for name in names.split()
     }
-    alone = ["init", "doctor", "backup", "demo", "drill", "rehearse", "worker", "serve", "sync", "why"]
+    alone = [
+        "init",
+        "doctor",
+        "overview",
+        "backup",
+        "demo",
+        "drill",
+        "rehearse",
+        "worker",
+        "console",
+        "serve",
+        "sync",
+        "why",
+    ]
     expected |= {(name,) for name in alone}
     assert set(every_command()) == expected
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.app import ComposeResult
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
-from textual.widgets import Footer, Input, TextArea
-from textual.widgets._footer import FooterKey
+from textual.widgets import Input, TextArea
 
 from console.app import Console
 from console.desk import Desk
@@ -81,25 +79,6 @@ def parsed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stylesheet, "_parse_rules", look_up)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def keys_styled_once() -> Iterator[None]:
-    """The footer's keys are as compact as the footer from the start: Textual makes them compact, styles them,
-    binds them to the footer, which is not, and styles them anew; and there are new ones with each focus.
-    """
-    compose = Footer.compose
-
-    def composed(footer: Footer) -> ComposeResult:
-        for child in compose(footer):
-            if isinstance(child, FooterKey) and child._reactive_connect:
-                child.set_reactive(FooterKey.compact, footer.compact)
-                child.set_class(footer.compact, "-compact", update=False)
-            yield child
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Footer, "compose", composed)
         yield
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Footer, Input, OptionList, Select, TextArea
-from textual.widgets._footer import FooterKey
+from textual.widgets import Input, OptionList, Select, TextArea
 
 from console.app import Console
 from console.desk import Desk
@@ -18,13 +17,14 @@ from console.screens import blast as blast_screen
 from console.screens.blast_questions import FilterScreen
 from console.screens.compose import ComposeScreen
 from console.screens.member import MemberScreen
+from console.widgets.footer import Footer
 from jobs.passes.certificates import read_apple
 from jobs.rehearsal.authority import Authority
 from store import arrivals, deliveries, presets
 from store.schema import blasts, workers
 from store.schema import programs as programs_table
 from tests.console.conftest import seat
-from tests.console.hands import rows, settled, text_of
+from tests.console.hands import rows, settled, shown, text_of
 from tests.console.own import FINISHED, GOOGLE, LINDEN, MEMBERS, PASS_TYPE, PLANNED, RUNNING, fetch
 from tests.console.seed import Clock
 from tests.console.steps import open_blast, press, said
@@ -169,9 +169,7 @@ async def test_a_click_on_nudge_writes_to_those_who_have_not_fetched_it(
     app = console(own_desk)
     async with app.run_test(size=LARGE, notifications=True) as pilot:
         await open_blast(pilot, FINISHED)
-        keys = app.screen.query_one(Footer).query(FooterKey)
-        nudge = next(key for key in keys if key.action == "nudge")
-        await pilot.click(nudge)
+        await pilot.click(Footer, offset=(shown(pilot)[-1].index("Nudge"), 0))
         await settled(pilot)
         assert isinstance(app.screen, ComposeScreen)
         assert app.screen.query_one("#program", Select).value == LINDEN

@@ -220,7 +220,7 @@ async def test_a_hundred_thousand_members_are_filtered_a_page_at_a_time(
         await settled(pilot)
         table = app.screen.query_one("#members", VirtualTable)
         assert table.row_count > 5_000
-        assert list(table._pages) == [0]
+        assert len(table._pages) == 1
 
 
 @asynccontextmanager

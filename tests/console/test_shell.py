@@ -18,7 +18,8 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 
 from console import actions
-from console.app import Console, what_leaving_means
+from console.app import Console
+from console.attendance import what_leaving_means
 from console.desk import Desk
 from console.screens.ask import Ask
 from console.widgets.masthead import store_in_words
@@ -44,21 +45,10 @@ def test_every_action_has_a_scope_a_meaning_and_an_id_of_its_own() -> None:
         assert action.words
 
 
-def test_no_key_means_two_things_at_once() -> None:
-    everywhere = [
-        key for scope in ("app", "table") for a in actions.of_scope(scope) for key in a.key.split(",")
-    ]
-    for scope in actions.SCOPES:
-        keys = [key for action in actions.of_scope(scope) for key in action.key.split(",")]
-        assert len(keys) == len(set(keys)), scope
-        modal = scope in ("member", "entry", "help", "delivery", "launch", "retry", "ask")
-        if scope not in ("app", "table") and not modal:
-            assert not set(keys) & set(everywhere), scope
-
-
 @pytest.mark.parametrize(
     ("module", "name"),
     [
+        ("console.screens.home", "HomeScreen"),
         ("console.screens.programs", "ProgramsScreen"),
         ("console.screens.audiences", "AudiencesScreen"),
         ("console.screens.build", "BuildScreen"),
@@ -75,6 +65,9 @@ def test_no_key_means_two_things_at_once() -> None:
         ("console.screens.form", "Form"),
         ("console.screens.help", "HelpScreen"),
         ("console.screens.why", "WhyScreen"),
+        ("console.screens.list_filter", "FilterScreen"),
+        ("console.screens.list_columns", "ColumnsScreen"),
+        ("console.screens.list_export", "ExportScreen"),
         ("console.screens.delivery", "DeliveryScreen"),
         ("console.screens.ask", "Ask"),
         ("console.app", "Console"),
@@ -86,19 +79,28 @@ def test_every_key_of_a_screen_has_a_method_behind_it(module: str, name: str) ->
     bound = [binding for binding in screen.BINDINGS if isinstance(binding, Binding)]
     assert bound
     for binding in bound:
-        assert hasattr(screen, f"action_{binding.action}"), binding
+        owner, verb = (
+            (Console, binding.action[4:]) if binding.action.startswith("app.") else (screen, binding.action)
+        )
+        assert hasattr(owner, f"action_{verb}"), binding
 
 
 async def test_number_keys_and_tabs_open_the_screens(desk: Desk, console: MakeConsole) -> None:
     app = console(desk)
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
-        for key, mode in (("2", "audiences"), ("4", "blasts"), ("5", "audit"), ("1", "programs")):
+        for key, mode in (
+            ("2", "audiences"),
+            ("4", "blasts"),
+            ("5", "audit"),
+            ("0", "home"),
+            ("1", "programs"),
+        ):
             await pilot.press(key)
             await settled(pilot)
             assert app.current_mode == mode
             assert "REHEARSAL" in text_of(pilot)
-        await pilot.click("Masthead", offset=(20, 1))
+        await pilot.click("Masthead", offset=(28, 1))
         await settled(pilot)
         assert app.current_mode == "audiences"
 
@@ -120,7 +122,7 @@ async def test_the_absence_of_workers_is_said(desk: Desk, console: MakeConsole) 
         assert "1 worker" in text_of(pilot)
         with desk.database.write() as connection:
             connection.execute(sa.delete(workers))
-        app.look_after_workers()
+        app.attendance.look_after_workers()
         await settled(pilot)
         assert "no worker: nothing is sent" in text_of(pilot)
 
@@ -145,8 +147,10 @@ async def test_help_shows_the_keys_of_this_screen(desk: Desk, console: MakeConso
         text = text_of(pilot)
         assert "Show only the members that match" in text
         assert "Check that no entry was changed" not in text
-        assert "Leave; asks first" in text
-        await pilot.press("escape", "5", "question_mark")
+        await typed(pilot, "leave")
+        await settled(pilot)
+        assert "Leave; asks first" in text_of(pilot)
+        await pilot.press("escape", "escape", "5", "question_mark")
         await settled(pilot)
         assert "Check that no entry was changed" in text_of(pilot)
 
@@ -196,7 +200,7 @@ async def test_leaving_asks_while_our_worker_sends(desk: Desk, console: MakeCons
     app = console(desk)
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
-        app._child = Child()  # type: ignore[assignment]
+        app.attendance.child = Child()  # type: ignore[assignment]
         await pilot.press(key)
         await settled(pilot)
         await pilot.press(key)  # asked once, however often it is pressed
