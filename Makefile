@@ -11,17 +11,22 @@ PROCESSES ?= 3
 CODE = store jobs console web tests bench docs
 PINS = pyproject.toml constraints.txt
 
-.PHONY: help demo test check
+.PHONY: help demo browser test check reference pictures
 
 help:
 	@echo 'make demo    open the console on made-up members, against stand-ins for PassKit, Apple and Google'
+	@echo 'make browser open your own console in a browser, on this machine only'
 	@echo 'make test    run all tests (brings its own Postgres and Valkey)'
 	@echo 'make check   lint, format, types, import contracts'
+	@echo 'make reference, make pictures   write the guide\''s pages of keys and settings, and its pictures, anew'
 	@echo
 	@echo 'PYTHON=...   the Python to build .venv with (3.11 or later; now: $(PYTHON))'
 
 demo: .venv/.demo
 	.venv/bin/passbell demo
+
+browser: .venv/.browser
+	.venv/bin/passbell console --web
 
 test: .venv/.test
 	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal
@@ -32,6 +37,12 @@ check: .venv/.test
 	.venv/bin/mypy $(CODE)
 	.venv/bin/lint-imports
 
+reference: .venv/.test
+	.venv/bin/python -m docs.make_reference
+
+pictures: .venv/.test
+	.venv/bin/python -m docs.make_pictures
+
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'passbell needs Python 3.11 or later, and "$(PYTHON)" is not: say make PYTHON=/path/to/python3' >&2; exit 1; }
@@ -41,8 +52,9 @@ check: .venv/.test
 	@touch $@
 
 .venv/.demo: EXTRAS =
+.venv/.browser: EXTRAS = [browser]
 .venv/.test: EXTRAS = [postgres,redis,test]
-.venv/.demo .venv/.test: .venv/.made $(PINS)
+.venv/.demo .venv/.browser .venv/.test: .venv/.made $(PINS)
 	@echo 'installing passbell$(EXTRAS) into .venv'
 	@if command -v uv >/dev/null; then \
 	  uv pip install --quiet --python .venv/bin/python -c constraints.txt -e '.$(EXTRAS)'; \

@@ -27,7 +27,7 @@ refused.
 
 def example() -> str:
     """The text of the example: each setting with what it means and its default, commented out."""
-    explained = _docstrings()
+    explained = docstrings()
     lines = [f"# {line}".rstrip() for line in HEAD.splitlines()]
     section_before = ""
     for key, section, name in keys():
@@ -36,11 +36,11 @@ def example() -> str:
             lines += ["", "", *_comment(section.__doc__ or ""), f"[{section_name}]"]
             section_before = section_name
         default = section.model_fields[name].default
-        lines += ["", *_comment(explained[section.__name__, name]), f"# {name} = {_toml(default)}"]
+        lines += ["", *_comment(explained[section.__name__, name]), f"# {name} = {as_toml(default)}"]
     return "\n".join(lines) + "\n"
 
 
-def _docstrings() -> dict[tuple[str, str], str]:
+def docstrings() -> dict[tuple[str, str], str]:
     """The text under each field, by (class, field). Python keeps no docstrings of attributes itself."""
     found = {}
     for made in ast.parse(inspect.getsource(sections)).body:
@@ -60,7 +60,8 @@ def _comment(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(" ".join(text.split()), WIDTH - 2, break_on_hyphens=False)]
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
+    """A default as the settings file spells it."""
     if value is None or isinstance(value, SecretStr):
         return '""'  # never the value of a secret, not even of a default
     return json.dumps(value)
