@@ -7,23 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.exports import LINES, TABLES, appearing, check
+from jobs.exports import LINES, TABLES, appearing, check, publish
 from store import audit
 from store.database import Database
 from store.errors import UsageError
 
 
-def export(database: Database, path: Path) -> int:
+def export(database: Database, path: Path, *, actor: str) -> int:
     """Write all entries, the oldest first; returns how many.
 
-    The kind goes by the name's ending: `.db`, `.sqlite` or `.sqlite3`, `.ndjson` or `.jsonl`. Raises
-    UsageError for another ending or a file that exists. The file is 0600 and appears only when it is whole.
+    The kind goes by the name's ending: `.db`, `.sqlite` or `.sqlite3`, `.ndjson` or `.jsonl`. Raises Refused
+    for a viewer, UsageError for another ending or a file that exists. The file is 0600 and appears only when
+    it is whole, with an entry of its own, which is not in it.
     """
     if path.suffix not in (*TABLES, *LINES):
         raise UsageError(f"{path}: an export ends in .db (SQLite) or .ndjson (JSON lines)")
-    check(path)
+    check(database, path)
     with appearing(path) as half:
-        return _write_lines(database, half) if path.suffix in LINES else _write_tables(database, half)
+        count = (_write_lines if path.suffix in LINES else _write_tables)(database, half)
+        told = {"list": "audit", "rows": count, "columns": "all"}
+        publish(database, half, path, subject="all", details=told, actor=actor)
+    return count
 
 
 def _entries(database: Database) -> Iterator[dict[str, Any]]:

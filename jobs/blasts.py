@@ -21,10 +21,10 @@ from store.schema import blasts
 from store.settings import Settings
 from store.times import now, rfc3339
 
+MOST_REQUESTS = 10_000
+"""The largest rate of a blast's own, in requests a second."""
 MOST_IN_FLIGHT = 512
 """Deliveries in flight at once in one worker, at most: what the setting allows too."""
-STARTING = ("planned", "scheduled", "missed")
-"""States of a blast that was not started yet."""
 _SAY_WHEN = "launch it with --now, give it another time with --at, or cancel it"
 
 
@@ -99,7 +99,7 @@ def launch(
 
 def _is_launched(blast: Blast, send_at: datetime | None, at_once: bool) -> bool:
     """Whether a launch has nothing to do. Raises Refused where what it asks for cannot be any more."""
-    if blast.state not in STARTING:
+    if blast.state not in ledger.MAY["launch"]:
         if send_at is not None:
             raise Refused(f"blast {blast.id} is {blast.state}: it was started, and another time does nothing")
         return True
@@ -145,7 +145,7 @@ def resume(database: Database, settings: Settings, blast_id: int, *, actor: str,
     """Go on after a pause or a hold. An undo window that was open still ends when it would have."""
     with database.read() as connection:
         state = ledger.get(connection, blast_id).state
-    if state not in ("paused", "held", "running"):
+    if state != "running" and state not in ledger.MAY["resume"]:
         raise Refused(f"blast {blast_id} is {state}: only a paused or held blast can be resumed")
     blast = _step(database, settings, blast_id, "running", actor=actor)
     ring(blast_id)
@@ -168,12 +168,14 @@ def retry(
     batch_id: int | None = None,
     reason: str | None = None,
     ids: Sequence[int] | None = None,
+    expect: int | None = None,
     actor: str,
     ring: Ring,
 ) -> int:
     """Try failed deliveries again, all, those of one batch or reason, or these. Returns how many.
 
-    Raises Refused where none has failed so.
+    `expect` is the count that the operator confirmed. Raises Refused where none has failed so, or by now
+    more than that.
     """
     at = now()
     with database.write() as connection:
@@ -185,6 +187,9 @@ def retry(
             which += f" with reason {reason}" if reason is not None else ""
             which += " among those that were chosen" if ids is not None else ""
             raise Refused(f"blast {blast_id} has no failed deliveries{which}: nothing to retry")
+        if expect is not None and count > expect:
+            told = f"{count:,} have failed by now, and {expect:,} were confirmed"
+            raise Refused(f"blast {blast_id}: {told}: look again, and retry those")
         details = {"count": count, "batch": batch_id, "reason": reason}
         details |= {} if ids is None else {"chosen": len(ids)}
         _record(connection, actor, "retry", blast, details, at)
@@ -210,10 +215,30 @@ def set_concurrency(
     return _adjust(database, settings, blast_id, "concurrency", told, actor=actor, concurrency=deliveries)
 
 
+def set_limits(
+    database: Database,
+    settings: Settings,
+    blast_id: int,
+    *,
+    per_second: float | None,
+    deliveries: int | None,
+    actor: str,
+) -> None:
+    """Set both limits as far as they are others than before: each has its own entry in the audit."""
+    check_limits(per_second, deliveries)
+    with database.read() as connection:
+        blast = ledger.get(connection, blast_id)
+    if per_second != blast.rate_per_second:
+        set_rate(database, settings, blast_id, per_second=per_second, actor=actor)
+    if deliveries != blast.concurrency:
+        set_concurrency(database, settings, blast_id, deliveries=deliveries, actor=actor)
+
+
 def check_limits(per_second: float | None, deliveries: int | None) -> None:
     """Raise UsageError for limits that no blast can have."""
-    if per_second is not None and not 0 < per_second <= 10_000:
-        raise UsageError(f"a rate lies above 0 and at most at 10000 requests a second, not {per_second:g}")
+    if per_second is not None and not 0 < per_second <= MOST_REQUESTS:
+        most = f"at most at {MOST_REQUESTS} requests a second"
+        raise UsageError(f"a rate lies above 0 and {most}, not {per_second:g}")
     if deliveries is not None and not 0 < deliveries <= MOST_IN_FLIGHT:
         raise UsageError(f"a concurrency lies between 1 and {MOST_IN_FLIGHT}, not at {deliveries}")
 
@@ -237,7 +262,7 @@ def _adjust(
     with database.write() as connection:
         blast = ledger.get(connection, blast_id, lock_row=True)
         same_account(blast, settings)
-        if blast.state in ("finished", "cancelled"):
+        if blast.state not in ledger.MAY["adjust"]:
             raise Refused(f"blast {blast_id} is {blast.state}: nothing of it is left to be sent")
         _change(connection, blast_id, **values)
         _record(connection, actor, act, blast, details, at)

@@ -2,7 +2,8 @@
 
 The rows are settled at the beginning, 8 bytes each, and then read a few at a time: however long it takes,
 none comes twice, nobody who writes has to wait, and memory stays as it is. A row that somebody deletes
-meanwhile is left out.
+meanwhile is left out. What leaves is out of our hands: so it takes an operator, and the audit has who took
+what.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ Row = dict[str, Any]
 Progress = Callable[[int, int], None]
 """Told how many rows are written, of how many."""
 
+ACT = "list.export"
 CHUNK = 500
 TABLES = (".db", ".sqlite", ".sqlite3")
 LINES = (".ndjson", ".jsonl")
@@ -47,11 +49,13 @@ class Listed:
     """A list to be exported.
 
     name   what its rows are: the table's name in a SQLite file
+    of     the program, blast or account that they belong to; "all" where they belong to the store
     key    the field by which a list on a screen knows its rows
     begin  settles which rows there are: how many, and what gives those of a part
     """
 
     name: str
+    of: str
     key: str
     begin: Callable[[sa.Connection], tuple[int, Rows]]
 
@@ -70,7 +74,7 @@ def of_members(program_id: str, view: View, chosen: Audience | Selection | None 
             _member(one) for one in members.by_ids(again, ids[start : start + most])
         ]
 
-    return Listed("members", "external_id", begin)
+    return Listed("members", program_id, "external_id", begin)
 
 
 def _member(member: Member) -> Row:
@@ -89,7 +93,7 @@ def of_deliveries(blast_id: int, view: View, **wanted: Any) -> Listed:
             for row in deliveries.by_ids(again, ids[start : start + most])
         ]
 
-    return Listed("deliveries", "id", begin)
+    return Listed("deliveries", str(blast_id), "id", begin)
 
 
 def of_batches(blast_id: int, view: View) -> Listed:
@@ -101,7 +105,7 @@ def of_batches(blast_id: int, view: View) -> Listed:
             one.as_json() for one in deliveries.batches_by_ids(again, ids[start : start + most])
         ]
 
-    return Listed("batches", "id", begin)
+    return Listed("batches", str(blast_id), "id", begin)
 
 
 def of_blasts(account: str, view: View, program_id: str | None = None) -> Listed:
@@ -114,7 +118,7 @@ def of_blasts(account: str, view: View, program_id: str | None = None) -> Listed
             one.as_json() for one in deliveries.blasts_by_ids(again, ids[start : start + most])
         ]
 
-    return Listed("blasts", "id", begin)
+    return Listed("blasts", program_id or account, "id", begin)
 
 
 def of_audit(view: View) -> Listed:
@@ -126,30 +130,30 @@ def of_audit(view: View) -> Listed:
             one.as_json() for one in audit.by_ids(again, ids[start : start + most])
         ]
 
-    return Listed("audit", "id", begin)
+    return Listed("audit", "all", "id", begin)
 
 
 def of_programs(account: str, view: View) -> Listed:
     """The programs of an account."""
-    return _short("programs", "id", lambda c: programs.list_programs(c, account, view=view))
+    return _short("programs", account, "id", lambda c: programs.list_programs(c, account, view=view))
 
 
 def of_imports(program_id: str, view: View) -> Listed:
     """The imports of a program."""
-    return _short("imports", "id", lambda c: imports.list_all(c, program_id, view=view))
+    return _short("imports", program_id, "id", lambda c: imports.list_all(c, program_id, view=view))
 
 
 def of_fields(program_id: str, view: View) -> Listed:
     """The fields of a program."""
-    return _short("fields", "name", lambda c: catalogue.of(c, program_id, view=view))
+    return _short("fields", program_id, "name", lambda c: catalogue.of(c, program_id, view=view))
 
 
-def _short(name: str, key: str, read: Callable[[sa.Connection], Sequence[Any]]) -> Listed:
+def _short(name: str, of: str, key: str, read: Callable[[sa.Connection], Sequence[Any]]) -> Listed:
     def begin(connection: sa.Connection) -> tuple[int, Rows]:
         rows = [one.as_json() for one in read(connection)]
         return len(rows), lambda _, start, most: rows[start : start + most]
 
-    return Listed(name, key, begin)
+    return Listed(name, of, key, begin)
 
 
 def write(
@@ -159,27 +163,34 @@ def write(
     *,
     columns: Sequence[str] = (),
     only: Sequence[Any] = (),
+    actor: str,
     progress: Progress = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Write a list to a file that is not there yet; returns how many rows were written.
 
     `columns` are the fields wanted, in their order, all without; `only` are keys of the rows wanted, all
-    without. The kind goes by the name's ending. The file is 0600 and appears when it is whole: nothing is
-    left after an error, nor where `stop` said so, for which Stopped is raised. Raises UsageError for another
-    ending, a field that there is not, and a file that exists.
+    without. The kind goes by the name's ending. The file is 0600 and appears when it is whole, with its
+    entry in the audit: nothing is left after an error, nor where `stop` said so, for which Stopped is
+    raised. Raises Refused for a viewer, UsageError for another ending, a field that there is not, and a file
+    that exists.
     """
-    check(path)
+    check(database, path)
     with appearing(path) as half:
         rows = _Rows(database, listed, columns, only, progress, stop)
         if path.suffix in TABLES:
-            return _write_table(half, listed.name, rows)
-        with open(half, "w", encoding="utf-8", newline="") as file:
-            return (_write_lines if path.suffix in LINES else _write_csv)(file, rows)
+            count = _write_table(half, listed.name, rows)
+        else:
+            with open(half, "w", encoding="utf-8", newline="") as file:
+                count = (_write_lines if path.suffix in LINES else _write_csv)(file, rows)
+        told = {"list": listed.name, "rows": count, "columns": list(columns) or "all"}
+        publish(database, half, path, subject=listed.of, details=told, actor=actor)
+    return count
 
 
-def check(path: Path) -> None:
-    """Raises UsageError for a name that an export cannot have."""
+def check(database: Database, path: Path) -> None:
+    """Raises Refused for whoever may not export, and UsageError for a name that an export cannot have."""
+    database.check_role(ACT)
     if path.suffix not in (".csv", *LINES, *TABLES):
         raise UsageError(f"{path}: an export ends in {ENDINGS}")
     if os.path.lexists(path):
@@ -188,17 +199,33 @@ def check(path: Path) -> None:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A file (0600) beside the path, that takes its name once all is written; never in another's place."""
+    """A file (0600) beside the path, to be filled and published; it is gone in the end."""
     try:
         with tempfile.TemporaryDirectory(prefix=".passbell-", dir=path.parent) as folder:
             half = Path(folder) / path.name
             os.close(os.open(half, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             yield half
-            os.link(half, path)  # unlike a rename it never takes the place of a file made meanwhile
     except FileExistsError:
         raise UsageError(f"{path} exists already: an export never overwrites a file") from None
     except OSError as error:
         raise PassbellError(f"cannot write {path}: {error.strerror}") from None
+
+
+def publish(
+    database: Database, half: Path, path: Path, *, subject: str, details: dict[str, Any], actor: str
+) -> None:
+    """Give a whole file its name and the audit its entry: neither is there without the other."""
+    file = os.fsencode(path.name).decode(errors="replace")  # a name may be no text at all
+    linked = False
+    try:
+        with database.write() as connection:
+            audit.append(connection, actor=actor, act=ACT, subject=subject, details=details | {"file": file})
+            os.link(half, path)  # unlike a rename it never takes the place of a file made meanwhile
+            linked = True
+    except BaseException:
+        if linked:
+            path.unlink()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

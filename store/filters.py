@@ -99,7 +99,8 @@ def contains(column: sa.ColumnElement[Any], text: str, dialect: str, *, starts: 
 
     SQLite's LIKE is like that by itself, and three times as fast as one over lower().
     """
-    escaped = text.replace("\0", "").replace("/", "//").replace("%", "/%").replace("_", "/_")
+    text = text.replace("\0", "").encode(errors="replace").decode()  # what no text in a store can hold
+    escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
     pattern = escaped + "%" if starts else f"%{escaped}%"
     if dialect == "sqlite":
         return column.like(pattern, escape="/")

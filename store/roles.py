@@ -38,6 +38,7 @@ ACTS: dict[str, Role] = {
     "google.broadcast": "admin",
     "google.reconcile": "operator",
     "init": "admin",
+    "list.export": "operator",
     "member.change": "operator",
     "member.enrol": "operator",
     "members.import": "operator",

@@ -271,10 +271,11 @@ def _without_values(message: str) -> str:
 
 
 def _environment() -> dict[str, str]:
+    """The variables that pydantic reads, which are ours in capitals or not."""
     found = {}
     for name, value in os.environ.items():
-        if name.startswith(PREFIX) and name != HOME_VARIABLE:
-            found[name.removeprefix(PREFIX).lower().replace("__", ".")] = value
+        if name.upper().startswith(PREFIX) and name.upper() != HOME_VARIABLE:
+            found[name[len(PREFIX) :].lower().replace("__", ".")] = value
     return found
 
 

@@ -98,6 +98,7 @@ def throughput(connection: sa.Connection, blast_id: int, *, parts: int = MOST_PA
     since, until = connection.execute(extent.where(batches.c.blast_id == blast_id)).one()
     if since is None:
         return Throughput(None, 1, (), (), None, ())
+    until = max(since, until)  # a clock that was set back
     step = step_for((until - since).total_seconds(), parts)
     begin = int(since.timestamp()) // step * step
     done, failed = _over_time(connection, blast_id, ended, begin, int(until.timestamp()), step)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +16,20 @@ import pytest
 import sqlalchemy as sa
 import sqlite_utils
 
-from jobs import exports
-from store import members
+from jobs import audit_export, exports
+from store import audit, members
 from store.audiences import Selection
-from store.database import Database
-from store.errors import PassbellError, UsageError
+from store.database import Database, StoreUnavailable
+from store.errors import PassbellError, Refused, UsageError
 from store.schema import members as table
 from store.views import View
 from tests.store.crowd import member, open_store
 
 ROWS = 1_203
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", 'Ann "A"; B, C', "ÄNNE 🎉"]
+
+
+write = partial(exports.write, actor="ann@desk")
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def test_a_view_is_written_as_lines_as_table_and_as_csv(database: Database, tmp_
     listed = exports.of_members("P1", view)
     told: list[tuple[int, int]] = []
     lines = tmp_path / "m.ndjson"
-    count = exports.write(database, lines, listed, progress=lambda *at: told.append(at))
+    count = write(database, lines, listed, progress=lambda *at: told.append(at))
     assert count == len(expected) == ROWS // 2
     assert told == [(500, count), (count, count)]
     assert stat.S_IMODE(lines.stat().st_mode) == 0o600
@@ -66,7 +72,7 @@ def test_a_view_is_written_as_lines_as_table_and_as_csv(database: Database, tmp_
         {**row, "pass": 0, "wallet": 0} for row in expected
     ]
 
-    assert exports.write(database, tmp_path / "m.db", listed) == count
+    assert write(database, tmp_path / "m.db", listed) == count
     portable = sqlite_utils.Database(tmp_path / "m.db")
     rows = list(portable["members"].rows)
     assert [row["external_id"] for row in rows] == [row["external_id"] for row in expected]
@@ -74,7 +80,7 @@ def test_a_view_is_written_as_lines_as_table_and_as_csv(database: Database, tmp_
     portable.close()
 
     columns = ("external_id", "name", "points", "phone", "opted_out", "attributes")
-    exports.write(database, tmp_path / "m.csv", listed, columns=columns)
+    write(database, tmp_path / "m.csv", listed, columns=columns)
     with open(tmp_path / "m.csv", encoding="utf-8", newline="") as file:
         title, *cells = csv.reader(file)
     assert tuple(title) == columns
@@ -90,7 +96,7 @@ def test_a_view_is_written_as_lines_as_table_and_as_csv(database: Database, tmp_
 
 def test_a_text_that_a_spreadsheet_would_run_is_a_text(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "names.csv"
-    exports.write(database, file, exports.of_members("P1", View("external_id")), columns=["name"])
+    write(database, file, exports.of_members("P1", View("external_id")), columns=["name"])
     with open(file, encoding="utf-8", newline="") as opened:
         names = [row[0] for row in csv.reader(opened)][1 : len(FORMULAS) + 1]
     assert names == [f"'{text}" for text in FORMULAS[:5]] + FORMULAS[5:]
@@ -98,10 +104,10 @@ def test_a_text_that_a_spreadsheet_would_run_is_a_text(database: Database, tmp_p
 
 def test_marked_rows_and_a_choice_are_written_alone(database: Database, tmp_path: Path) -> None:
     chosen = Selection("where", "points < -1200")
-    assert exports.write(database, tmp_path / "a.ndjson", exports.of_members("P1", View(), chosen)) == 2
+    assert write(database, tmp_path / "a.ndjson", exports.of_members("P1", View(), chosen)) == 2
     marked = ["M-0003", "M-1202", "M-9999"]
     everyone = exports.of_members("P1", View("external_id"))
-    assert exports.write(database, tmp_path / "b.csv", everyone, only=marked, columns=["external_id"]) == 2
+    assert write(database, tmp_path / "b.csv", everyone, only=marked, columns=["external_id"]) == 2
     assert (tmp_path / "b.csv").read_text().splitlines() == ["external_id", "M-0003", "M-1202"]
 
 
@@ -109,17 +115,17 @@ def test_nothing_is_left_where_it_was_stopped_or_failed(database: Database, tmp_
     listed = exports.of_members("P1", View())
     for name in ("m.csv", "m.ndjson", "m.db"):
         with pytest.raises(exports.Stopped, match="nothing was written"):
-            exports.write(database, tmp_path / name, listed, stop=iter([False, True]).__next__)
+            write(database, tmp_path / name, listed, stop=iter([False, True]).__next__)
         with pytest.raises(UsageError, match="members have no field 'shoe size': choose from program"):
-            exports.write(database, tmp_path / name, listed, columns=["shoe size"])
+            write(database, tmp_path / name, listed, columns=["shoe size"])
     for name, told in (("m.xls", r"ends in \.csv, \.ndjson"), ("no/m.csv", "cannot write")):
         with pytest.raises(PassbellError, match=told):
-            exports.write(database, tmp_path / name, listed)
+            write(database, tmp_path / name, listed)
     left = {path.name for path in tmp_path.iterdir()} - {"passbell.db", "passbell.db-wal", "passbell.db-shm"}
     assert not left
     (tmp_path / "m.csv").write_text("mine")
     with pytest.raises(UsageError, match="never overwrites"):
-        exports.write(database, tmp_path / "m.csv", listed)
+        write(database, tmp_path / "m.csv", listed)
     assert (tmp_path / "m.csv").read_text() == "mine"
 
 
@@ -132,7 +138,7 @@ def test_rows_written_meanwhile_come_neither_twice_nor_in_between(database: Data
                 connection.execute(sa.delete(table).where(table.c.external_id == "M-0800"))
 
     file = tmp_path / "m.ndjson"
-    count = exports.write(database, file, exports.of_members("P1", View("external_id")), progress=meddle)
+    count = write(database, file, exports.of_members("P1", View("external_id")), progress=meddle)
     ids = [json.loads(line)["external_id"] for line in file.read_text().splitlines()]
     assert ids == [f"M-{number:04d}" for number in range(ROWS) if number != 800]
     assert count == ROWS - 1
@@ -149,7 +155,76 @@ def test_every_list_can_be_written(database: Database, tmp_path: Path) -> None:
             exports.of_fields("P1", view),
         ),
     ]
+    written = 0
     for number, listed in enumerate(lists):
         for ending in ("csv", "ndjson", "db"):
-            count = exports.write(database, tmp_path / f"{number}.{ending}", listed)
-            assert count == (listed.name == "programs")
+            count = write(database, tmp_path / f"{number}.{ending}", listed)
+            assert count == {"programs": 1, "audit": written}.get(listed.name, 0)
+            written += 1
+
+
+# Who takes what out of the house is in the audit
+
+
+def taken(database: Database) -> list[tuple[str, str, str, dict[str, Any]]]:
+    with database.read() as connection:
+        found = audit.page(connection, limit=100)
+        assert audit.verify(connection) == (len(found), None)
+    return [(one.actor, one.act, one.subject, one.details) for one in reversed(found)]
+
+
+def test_an_export_and_its_entry_are_there_together(database: Database, tmp_path: Path) -> None:
+    gold = exports.of_members("P1", View("external_id", filters=(("tier", "gold"),)))
+    write(database, tmp_path / "gold.csv", gold, columns=["name"])
+    audit_export.export(database, tmp_path / "audit.ndjson", actor="bob@desk")
+    told = {"list": "members", "rows": ROWS // 2, "columns": ["name"], "file": "gold.csv"}
+    mine = ("ann@desk", "list.export", "P1", told)
+    all_of_it = {"list": "audit", "rows": 1, "columns": "all", "file": "audit.ndjson"}
+    assert taken(database) == [mine, ("bob@desk", "list.export", "all", all_of_it)]
+
+
+def test_without_its_file_there_is_no_entry(database: Database, tmp_path: Path) -> None:
+    def in_the_way(done: int, total: int) -> None:
+        (tmp_path / "m.csv").write_text("mine")
+
+    listed = exports.of_members("P1", View())
+    with pytest.raises(UsageError, match="never overwrites"):
+        write(database, tmp_path / "m.csv", listed, progress=in_the_way)
+    with pytest.raises(exports.Stopped):
+        write(database, tmp_path / "n.csv", listed, stop=lambda: True)
+    assert (tmp_path / "m.csv").read_text() == "mine"
+    assert taken(database) == []
+
+
+def test_without_its_entry_there_is_no_file(
+    database: Database, tmp_path: Path, current_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, before = exports.of_members("P1", View()), set(tmp_path.iterdir())
+    viewer = Database(current_url, "viewer")
+    with pytest.raises(Refused, match="read-only"):
+        write(viewer, tmp_path / "m.csv", listed)
+    with pytest.raises(Refused, match="read-only"):
+        audit_export.export(viewer, tmp_path / "audit.db", actor="ann@desk")
+    viewer.close()
+
+    @contextmanager
+    def lost() -> Iterator[sa.Connection]:
+        """A store that is lost as the transaction ends."""
+        with real() as connection:
+            yield connection
+            raise StoreUnavailable("the store was lost")
+
+    real = database.write
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", lost)
+        with pytest.raises(StoreUnavailable):
+            write(database, tmp_path / "m.csv", listed)
+    assert {path.suffix for path in set(tmp_path.iterdir()) - before} <= {".db-wal", ".db-shm"}
+    assert taken(database) == []
+
+
+def test_a_name_that_is_no_text_is_in_the_audit_all_the_same(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"na\xffme.csv")
+    assert write(database, path, exports.of_programs("rehearsal", View())) == 1
+    ((_, _, subject, told),) = taken(database)
+    assert (subject, told["file"]) == ("rehearsal", "na\ufffdme.csv")

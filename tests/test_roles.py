@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobs import audiences, blasts, broadcast, consents, house, plans, preferences, rules, suppressions
+from jobs import (
+    audiences,
+    audit_export,
+    blasts,
+    broadcast,
+    consents,
+    exports,
+    house,
+    plans,
+    preferences,
+    rules,
+    suppressions,
+)
 from jobs.intake import google, imports, sync, undo
 from jobs.intake.consents import Defaults, import_consents
 from jobs.intake.suppressions import import_suppressions
@@ -30,6 +42,7 @@ from store.roles import ACTS, ROLES, Role, needs, why_not
 from store.schema import metadata
 from store.settings import Settings, load
 from store.times import now
+from store.views import View
 from tests.console.own import LINDEN, fill_own
 from tests.console.seed import CAFE, Clock, fill, stopped
 from web.serve import serve
@@ -195,6 +208,8 @@ def operators_verbs(settings: Settings, folder: Path) -> dict[str, Verb]:
         ),
         "members.undo": lambda d: undo.undo(d, 1, account="rehearsal", **me),
         "passes.issue": lambda d: issue.issue(d, program(d), everybody, issuers, **me),
+        "list.export": lambda d: exports.write(d, folder / "out.csv", exports.of_audit(View()), **me),
+        "list.export of all": lambda d: audit_export.export(d, folder / "out.db", **me),
         "member.enrol": lambda d: issue.issue_to(d, program(d), "L-999", {}, issuers, **me),
         "passes.link": lambda d: handout.links_of(d, settings, LINDEN, "L-001"),
         "passes.rehearse": lambda d: house.rehearse(d, settings, program(d), most=1),

@@ -167,8 +167,20 @@ class Face:
             await _end(page, TOO_MANY)
             return page
         self._open.add(page)
+        try:
+            surroundings = self._surroundings(await asyncio.to_thread(self._load))
+            await self._run(page, surroundings, request.query)
+        except PassbellError as error:  # a setting that is wrong by now
+            await _end(page, f"{error} Then reload this page.")
+        finally:
+            self._open.discard(page)
+        return page
+
+    async def _run(
+        self, page: web.WebSocketResponse, surroundings: Mapping[str, str], asked: Mapping[str, str]
+    ) -> None:
         session = Session(
-            self._surroundings(await asyncio.to_thread(self._load)),
+            surroundings,
             self._blast,
             write_bytes=page.send_bytes,
             write_str=page.send_str,
@@ -176,14 +188,10 @@ class Face:
             download_manager=self._downloads,
         )
         try:
-            await session.start(
-                _cells(request.query.get("width"), 80), _cells(request.query.get("height"), 24)
-            )
+            await session.start(_cells(asked.get("width"), 80), _cells(asked.get("height"), 24))
             await _listen(page, session)
         finally:
-            self._open.discard(page)
             await asyncio.shield(session.stop())
-        return page
 
     def _surroundings(self, settings: Settings) -> Mapping[str, str]:
         return {

@@ -87,11 +87,12 @@ def verify(desk: Desk, as_json: bool) -> None:
 def export(desk: Desk, file: Path, as_json: bool) -> None:
     """Write all entries to FILE: a SQLite database, or JSON lines where its name ends in .ndjson.
 
-    A file that exists is never overwritten; one that could not be finished is not left behind.
+    A file that exists is never overwritten; one that could not be finished is not left behind. It takes an
+    operator, and an entry says who took it.
     """
     from jobs.audit_export import export as write
 
-    count = write(desk.database, file)
+    count = write(desk.database, file, actor=desk.actor)
     if as_json:
         print_json({"file": str(file), "entries": count})
     else:

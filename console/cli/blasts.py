@@ -117,19 +117,21 @@ def plan(
         of_blast=of_blast,
         fetched=fetched,
     )
-    planned = plans.plan(
-        desk.database,
-        desk.settings,
-        program=found.id,
-        chosen=chosen.who,
-        text=text,
-        name=name,
-        send_at=send_at,
-        urgent=is_urgent,
-        purpose=purpose,
-        category=category,
-        actor=desk.actor,
-    )
+    with Progress() as bar:
+        planned = plans.plan(
+            desk.database,
+            desk.settings,
+            program=found.id,
+            chosen=chosen.who,
+            text=text,
+            name=name,
+            send_at=send_at,
+            urgent=is_urgent,
+            purpose=purpose,
+            category=category,
+            actor=desk.actor,
+            progress=lambda doing, done, total: bar.show(found.name, done, total, doing),
+        )
     if as_json:
         print_json(plan_as_json(desk, planned) | {"file": chosen.file_as_json()})
         return
@@ -145,7 +147,14 @@ def replan(desk: Desk, blast: int, as_json: bool) -> None:
 
     For a plan that has become too old, or whose rules have changed since. The earlier plan stays as it is.
     """
-    planned = plans.plan_again(desk.database, desk.settings, blast, actor=desk.actor)
+    with Progress() as bar:
+        planned = plans.plan_again(
+            desk.database,
+            desk.settings,
+            blast,
+            actor=desk.actor,
+            progress=lambda doing, done, total: bar.show(f"blast {blast}", done, total, doing),
+        )
     if as_json:
         print_json(plan_as_json(desk, planned))
         return

@@ -58,10 +58,22 @@ def cancel(desk: Desk, blast: int, as_json: bool) -> None:
     metavar="D",
     help="Only this one, by its id; may be given several times.",
 )
+@click.option(
+    "--expect",
+    type=click.IntRange(1, LARGEST),
+    metavar="N",
+    help="Refuse where more than this many have failed by now.",
+)
 @json_option
 @with_desk
 def retry(
-    desk: Desk, blast: int, batch: int | None, reason: str | None, deliveries: tuple[int, ...], as_json: bool
+    desk: Desk,
+    blast: int,
+    batch: int | None,
+    reason: str | None,
+    deliveries: tuple[int, ...],
+    expect: int | None,
+    as_json: bool,
 ) -> None:
     """Try failed deliveries again: all, those of one batch or reason, or some. Never what was accepted."""
     count = verbs.retry(
@@ -71,6 +83,7 @@ def retry(
         batch_id=batch,
         reason=reason,
         ids=deliveries or None,
+        expect=expect,
         actor=desk.actor,
         ring=desk.ring,
     )

@@ -92,9 +92,9 @@ class Progress:
 
 
 def _bar(done: int, total: int | None) -> str:
-    if total is None:
-        return f"{done:,}"
-    filled = round(BAR * done / total) if total else 0
+    if not total:  # nobody knows yet
+        return f"{done:,}" if done else "..."
+    filled = round(BAR * done / total)
     return f"[{'#' * filled}{'-' * (BAR - filled)}] {done:,}/{total:,}"
 
 

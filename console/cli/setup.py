@@ -14,7 +14,7 @@ from console.cli.output import print_json
 from console.desk import Desk
 from console.plain import inert
 from store import roles
-from store.errors import PassbellError
+from store.errors import PassbellError, Refused
 from store.settings import FILE_NAME
 from store.settings_example import example
 
@@ -129,15 +129,20 @@ def _examine_keys(desk: Desk) -> list[Finding]:
 
 async def _examine(desk: Desk) -> list[Finding]:
     from jobs.account import open_client
-    from jobs.doctor import examine
+    from jobs.doctor import Finding, examine
     from store.database import Database
 
     # Not the desk's own database: that one is brought up to date at first use, and a doctor only looks.
     database = Database(desk.settings.store_url, desk.settings.role)
     own_alone = desk.settings.live and not desk.settings.passkit.api_key
-    client = None if own_alone else open_client(desk.settings)
+    client, not_asked = None, []
     try:
-        return await examine(database, client, desk.settings)
+        if not own_alone:
+            client = open_client(desk.settings)
+    except Refused as error:  # a viewer starts no stand-in
+        not_asked = [Finding("warn", "stand-in", str(error))]
+    try:
+        return await examine(database, client, desk.settings) + not_asked
     finally:
         if client is not None:
             await client.close()

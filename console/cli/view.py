@@ -35,7 +35,7 @@ def view_options(columns: Mapping[str, Any]) -> Callable[[Any], Any]:
                 "--export",
                 type=click.Path(path_type=Path),
                 metavar="FILE",
-                help="Write all of it to FILE instead: .csv, .ndjson or .db (SQLite).",
+                help="Write all of it to FILE instead: .csv, .ndjson or .db (SQLite). The audit keeps it.",
             ),
             click.option(
                 "--filter",
@@ -72,7 +72,11 @@ def export_list(desk: Desk, path: Path, listed: Listed, as_json: bool) -> None:
 
     with Progress() as bar:
         count = write(
-            desk.database, path, listed, progress=lambda done, total: bar.show(path.name, done, total)
+            desk.database,
+            path,
+            listed,
+            actor=desk.actor,
+            progress=lambda done, total: bar.show(path.name, done, total),
         )
     if as_json:
         print_json({"file": str(path), "rows": count})

@@ -54,7 +54,7 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         self.at: datetime | None = None
         self._before: Blast | None = None
         self._outdated = ""
-        self._wrong = self._planning = self._stopped = False
+        self._wrong = self._planning = self._stopped = self._launching = False
         self._focus = focus or "#cancel"
 
     @property
@@ -188,16 +188,19 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
     def _open_launch(self) -> None:
         """Only the very count, and a time that is right, open the launch."""
         counted = not self.must_type or self.count == _number(self.query_one("#typed", Input).value)
-        ready = counted and self.count and not (self._wrong or self._outdated or self._stopped)
-        self.query_one("#launch", Button).disabled = not ready
+        wrong = self._wrong or self._outdated or self._stopped or self._launching
+        self.query_one("#launch", Button).disabled = bool(wrong) or not (counted and self.count)
 
     @on(Input.Submitted)
     def _to_the_next(self) -> None:
-        """Enter in a field launches nothing: it goes on to what is missing, and to the button at last."""
+        """Enter in a field launches nothing: it goes on to what is missing, and to the button at last.
+
+        Where neither a time nor the count was typed, that is Cancel: Enter held down sends nothing.
+        """
         if self._wrong:
             self.query_one("#at").focus()
         elif not self.query_one("#launch").disabled:
-            self.query_one("#launch").focus()
+            self.query_one("#launch" if self.must_type or self.at is not None else "#cancel").focus()
         elif self.must_type:
             self.query_one("#typed").focus()
 
@@ -223,9 +226,14 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
     @work(exit_on_error=True)
     async def _launch(self) -> None:
         """Launch exactly what was shown; where that is refused, the sentence says why."""
-        self.query_one("#launch", Button).disabled = True
+        if self._launching:
+            return
+        self._launching = True
+        self.query_one("#moment", Static).update(Content.styled("Launching …", "$quiet"))
+        self._open_launch()
         urgent = self.query_one("#urgent", Tick).value
         launched = await self.app.act(partial(self._act, urgent))
+        self._launching = False
         if isinstance(launched, Outdated):
             self._say_outdated(launched.why)
         else:
@@ -249,6 +257,10 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
             )
         except Outdated as error:
             return error
+
+    def needs_outdated(self) -> str:
+        """Whether the plan no longer holds."""
+        return "" if self._outdated else "The plan still holds: type the count, or go to Launch with tab."
 
     @on(Button.Pressed, "#replan")
     def action_replan(self) -> None:
@@ -283,7 +295,15 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         """What stands below, whatever has the focus."""
         self.query_one("#facts", VerticalScroll).scroll_page_down(animate=False)
 
+    def needs_no_launch(self) -> str:
+        """Whether it can still be left alone."""
+        told = "It is being launched: the blast's screen, which comes next, can stop it with x."
+        return told if self._launching else ""
+
     @on(Button.Pressed, "#cancel")
+    async def _cancelled(self) -> None:
+        await self.run_action("cancel")
+
     def action_cancel(self) -> None:
         """Leave the plan alone."""
         self.dismiss(None)

@@ -16,15 +16,19 @@ from console.app import Console
 from console.plain import inert, inert_lines
 from console.widgets import looking
 from console.widgets.job_bar import JobBar, Progress, Stopped
-from console.widgets.paths import Paths
+from console.widgets.paths import Paths, path_of
 from console.widgets.table import VirtualTable
+from console.widgets.tick import Tick
 from jobs import exports
-from store.errors import PassbellError
+from store.errors import PassbellError, UsageError
 
 if TYPE_CHECKING:
     from jobs.exports import Listed
 
-HINT = f"Enter writes it. The name's ending says what it becomes: {exports.ENDINGS}. Nothing is overwritten."
+HINT = (
+    f"Enter writes it. The name's ending says what it becomes: {exports.ENDINGS}. Nothing is overwritten, "
+    "and the audit keeps who exported what."
+)
 
 FIELDS = {
     False: "only the columns shown; Space here: every field that is known",
@@ -47,7 +51,7 @@ class ExportScreen(Acting, ModalScreen[None]):
         }
         & Label { text-style: bold; }
         & #path { width: 1fr; margin: 1 0 0 0; padding: 0 1; background: $boost; }
-        & Checkbox { margin: 1 0 0 0; padding: 0; border: none; background: transparent; }
+        & Tick { margin: 1 0 0 0; }
         & #rows, & #hint, & #told { height: auto; }
         & #hint { margin: 1 0 0 0; color: $quiet; }
         & #told { color: $text-error; }
@@ -67,7 +71,7 @@ class ExportScreen(Acting, ModalScreen[None]):
             yield Static(self._what(), id="rows", markup=False)
             yield Input(f"{self._listed.name}.csv", id="path", compact=True, suggester=Paths())
             if not self._table.exported_whole:
-                yield Checkbox(FIELDS[False], compact=True)
+                yield Tick(FIELDS[False], compact=True)
             yield Static(HINT, id="hint", markup=False)
             yield Static(id="told", markup=False)
             yield JobBar()
@@ -92,22 +96,26 @@ class ExportScreen(Acting, ModalScreen[None]):
     @on(Input.Submitted, "#path")
     def _named(self, event: Input.Submitted) -> None:
         if event.value.strip() and not self.query_one(JobBar).running:
-            self._write(Path(event.value.strip()).expanduser())
+            try:
+                self._write(path_of(event.value.strip()))
+            except UsageError as error:
+                self._tell(str(error))
 
     @work(group="export", exclusive=True)
     async def _write(self, path: Path) -> None:
         every = self._table.exported_whole or self.query_one(Checkbox).value
         columns = () if every else self._table.fields
-        database, listed, only = self.app.desk.database, self._listed, self._only
+        desk, listed, only = self.app.desk, self._listed, self._only
 
         def write(progress: Progress) -> int:
             progress("writing", 0, 0)
             return exports.write(
-                database,
+                desk.database,
                 path,
                 listed,
                 columns=columns,
                 only=only,
+                actor=desk.actor,
                 progress=lambda done, total: progress("writing", done, total),
             )
 

@@ -1,4 +1,4 @@
-"""The rest of a path that is being typed, shown paler; the right arrow takes it."""
+"""A path that is being typed: its rest, shown paler, which the right arrow takes; and what it means."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ import os
 from pathlib import Path
 
 from textual.suggester import Suggester
+
+from store.errors import UsageError
+
+
+def path_of(typed: str) -> Path:
+    """The path that was typed, `~` and `~name` being homes. Raises UsageError where there can be none."""
+    try:
+        path = Path(typed).expanduser()
+        if b"\0" in os.fsencode(path):
+            raise ValueError
+    except RuntimeError:
+        raise UsageError(f"{typed}: there is no such home; write the folder out, from / on") from None
+    except ValueError:  # characters that no file system takes
+        raise UsageError(f"{typed}: a file cannot have this name; type another one") from None
+    return path
 
 
 class Paths(Suggester):

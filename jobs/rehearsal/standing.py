@@ -15,12 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
 from jobs.rehearsal import authority
-from store.errors import PassbellError, UsageError
+from store.errors import PassbellError, Refused, UsageError
 from store.settings import Settings
+
+T = TypeVar("T")
 
 IDLE_EXIT = 900.0
 """Seconds without a request after which a stand-in that was started by itself ends."""
@@ -37,6 +40,8 @@ def address(settings: Settings) -> str:
     """
     if "://" in settings.passkit.base_url:
         return _loopback_only(settings.passkit.base_url)
+    if settings.role == "viewer":
+        return _standing(running(settings))
     with _alone(settings.home):
         found = running(settings)
         if found is None:
@@ -52,6 +57,13 @@ def address(settings: Settings) -> str:
         if found is None:
             raise PassbellError(f"the stand-in PassKit could not be started: {_log(settings)} says why")
         return found
+
+
+def _standing(found: T | None) -> T:
+    """What runs already: a viewer starts nothing, and leaves no file."""
+    if found is None:
+        raise Refused("no stand-in is running, and this is read-only: `passbell rehearse` would start one")
+    return found
 
 
 def running(settings: Settings) -> str | None:
@@ -88,6 +100,8 @@ def wallets(settings: Settings, *, idle_exit: float = IDLE_EXIT) -> Wallets:
     What they know (phones, registrations, what was shown, Google's objects) lives as long as their process.
     Raises PassbellError where none can be started.
     """
+    if settings.role == "viewer":
+        return _standing(running_wallets(settings))
     with _alone(settings.home):
         found = running_wallets(settings)
         if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import aiohttp
 import httpx
 import pytest
 
+from console.browser.face import MOST_SESSIONS
 from console.browser.gate import Gate
 from console.cli import main
 from tests.browser.conftest import Served, serving, words_of
@@ -147,6 +149,19 @@ async def test_whoever_has_both_has_a_console_that_knows_no_secret(served: Serve
     await connected(served, {"Origin": served.root.rstrip("/"), "Cookie": signed_in(served)})
     assert served.consoles() == []
     assert "token" not in served.log.read_text()
+
+
+async def test_settings_that_are_wrong_for_a_while_take_no_place_away(served: Served) -> None:
+    headers = {"Origin": served.root.rstrip("/"), "Cookie": signed_in(served)}
+    file = served.log.parent / "passbell.toml"
+    file.write_text("[console]\nascii = 7\n")
+    async with aiohttp.ClientSession() as session:
+        for _ in range(MOST_SESSIONS + 1):
+            async with session.ws_connect(served.root + "ws", headers=headers) as socket:
+                kind, told = json.loads((await socket.receive(timeout=60)).data)
+                assert (kind, "console.ascii" in told, "reload" in told) == ("ended", True, True)
+    file.unlink()
+    await connected(served, headers)
 
 
 def test_only_this_machine_is_served(served: Served) -> None:

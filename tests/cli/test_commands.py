@@ -284,7 +284,9 @@ def test_the_audit_leaves_as_a_file_of_its_own(passbell: Passbell, tmp_path: Pat
     exported = sqlite_utils.Database(database)
     assert [row["hash"] for row in exported["audit"].rows] == [entry["hash"] for entry in entries[::-1]]
     exported.close()
-    assert [json.loads(line) for line in lines.read_text().splitlines()] == entries[::-1]
+    (first,) = passbell("audit", "list", "--filter", "subject=all", "--json").lines[1:]
+    assert (first["act"], first["details"]["file"]) == ("list.export", "audit.db")
+    assert [json.loads(line) for line in lines.read_text().splitlines()] == [*entries[::-1], first]
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
     before = database.read_bytes()
     assert passbell("audit", "export", database).code == 2

@@ -44,6 +44,10 @@ OPERATORS: tuple[Command, ...] = (
     ("suppressions", "add", "--email", "a@b.cd", "--reason", "asked"),
     ("suppressions", "import", "missing.csv"),
     ("suppressions", "export", "out.csv"),
+    ("audit", "export", "audit.ndjson"),
+    ("audit", "list", "--export", "out.csv"),
+    ("blasts", "deliveries", "1", "--export", "out.csv"),
+    ("members", "list", CAFE, "--export", "out.csv"),
     ("blasts", "plan", "--program", CAFE, "--text", "Hello", "--all"),
     ("blasts", "replan", "6"),
     ("blasts", "launch", "6", "--expect", "1"),
@@ -101,7 +105,6 @@ LOOKS: tuple[Command, ...] = (
     ("why", CAFE, "M-0001"),
     ("audit", "list"),
     ("audit", "verify"),
-    ("audit", "export", "audit.ndjson"),
 )
 OWN = {"keys set", "keys restore"}
 """Whoever looks may do so with keys of their own: they change nothing for others."""
@@ -181,6 +184,14 @@ def test_a_missing_store_and_home_are_not_made_by_looking(empty: Passbell, tmp_p
     assert done.code == 3
     assert "there is no store" in done.err
     assert not (tmp_path / "home").exists()
+
+
+def test_doctor_starts_nothing_for_a_viewer(empty: Passbell, tmp_path: Path) -> None:
+    assert empty("init").code == 0
+    before = {path.name for path in (tmp_path / "home").iterdir()}
+    found = empty("--read-only", "--set", "passkit.base_url=pub1", "doctor", "--json").lines
+    assert ("warn", "stand-in") in {(one["level"], one["subject"]) for one in found}
+    assert {path.name for path in (tmp_path / "home").iterdir()} == before
 
 
 def test_doctor_says_the_role(passbell: Passbell) -> None:

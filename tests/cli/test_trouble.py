@@ -156,7 +156,7 @@ def test_a_port_in_use(empty: Passbell) -> None:
 def test_what_nobody_foresaw_leaves_a_trace_without_secrets(
     passbell: Passbell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the secret is open-sesame-open-sesame-open-sesame")
 
     monkeypatch.setattr(programs, "list_programs", broken)
