@@ -1,12 +1,15 @@
 """How soon the console shows something on a store with many members, on a real terminal (a pty).
 
-    python -m bench.first_paint [--members 100000] [--runs 9]
+    python -m bench.first_paint [--members 1000000] [--runs 9] [--home FOLDER]
 
 Each run starts `passbell` anew and takes three times from the start of the process: until the first frame
 is on the terminal (masthead, tabs, footer), until it says LIVE or REHEARSAL, and until home shows its
 first figures: who sends, what is left of each account's rate, and how much was sent today. Beside them, in
 turn, what Python takes to import Textual and nothing else: the part of the first frame that is not ours,
 and a measure of the machine.
+
+One more run goes on, and is asked for its memory: with the first screen, at the end of the list of all
+members, with that list in another order, and after every screen. `--home` keeps the store in a folder.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.house import fill, house
@@ -31,6 +36,14 @@ from bench.house import fill, house
 COLUMNS, ROWS = 120, 40
 LIMIT = 20.0
 WORDS = [b"Audiences", b"REHEARSAL", b"in the seven days before"]
+WALK = {
+    "first screen": [(b"0", 4.0)],
+    "programs": [(b"1", 3.0), (b"\r", 1.0)],
+    "the list's end": [(b"G", 5.0), (b"g", 1.0)],
+    "in another order, its end": [(b"\x1b[C", 0.5), (b"O", 6.0), (b"G", 6.0)],
+    "every screen": [(key, 4.0) for key in (b"2", b"3", b"4", b"5", b"0", b"1")],
+}
+"""Steps, the keys that lead there, and the seconds after each."""
 NAMES = ["first frame", "LIVE or REHEARSAL", "first figures", "import of Textual alone"]
 
 
@@ -39,20 +52,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--members", type=int, default=100_000)
+    parser.add_argument("--members", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--home", type=Path)
     given = parser.parse_args()
-    with house() as here:
+    with house(kept=given.home) as here:
         fill(here, given.members)
         home = here.settings.home
-        (home / "passbell.toml").write_text("[console]\nstart_worker = false\n")
+        (home / "passbell.toml").write_text('[console]\nstart_worker = false\nstart = "home"\n')
         runs = [[*first_paint(home, WORDS), import_textual()] for _ in range(given.runs + 1)][1:]
+        walked = memory(home)
     for name, times in zip(NAMES, zip(*runs, strict=True), strict=True):
         milliseconds = sorted(seconds * 1_000 for seconds in times)
         median, least, most = statistics.median(milliseconds), milliseconds[0], milliseconds[-1]
         spread = f"{least:.0f} to {most:.0f}, {given.runs} runs, {given.members:,} members"
         print(f"{name}: {median:.0f} ms ({spread})")
     print(f"first frame / import of Textual: {statistics.median(run[0] / run[-1] for run in runs):.2f}")
+    for name, (now, most) in walked.items():
+        print(f"memory, {name}: {now:.0f} MB, at most {most:.0f} MB so far")
 
 
 def import_textual() -> float:
@@ -64,11 +81,50 @@ def import_textual() -> float:
 
 def first_paint(home: Path, words: list[bytes]) -> list[float]:
     """Seconds until each of the words has been written to the terminal."""
+    began = time.perf_counter()
+    written = b""
+    seen: list[float] = []
+    with console(home) as (_, terminal):
+        while len(seen) < len(words):
+            if not select.select([terminal], [], [], LIMIT)[0]:
+                sys.exit(f"waited {LIMIT:g} s in vain for {words[len(seen)]!r}")
+            written += os.read(terminal, 65_536)
+            while len(seen) < len(words) and words[len(seen)] in written:
+                seen.append(time.perf_counter() - began)
+    return seen
+
+
+def memory(home: Path) -> dict[str, tuple[float, float]]:
+    """What a console takes after each step of a walk, and the most so far, in MB."""
+    found = {}
+    with console(home) as (process, terminal):
+        for name, keys in WALK.items():
+            for key, seconds in keys:
+                os.write(terminal, key)
+                _watch(terminal, seconds)
+            told = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            sizes = {
+                line.split(":")[0]: int(line.split()[1]) / 1_000 for line in told if line.startswith("Vm")
+            }
+            found[name] = sizes["VmRSS"], sizes["VmHWM"]
+    return found
+
+
+def _watch(terminal: int, seconds: float) -> None:
+    """Read what is drawn for so long."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if select.select([terminal], [], [], left)[0]:
+            os.read(terminal, 65_536)
+
+
+@contextmanager
+def console(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`passbell`, started anew on a terminal, and our end of that."""
     passbell = shutil.which("passbell", path=str(Path(sys.executable).parent)) or "passbell"
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    began = time.perf_counter()
-    console = subprocess.Popen(
+    process = subprocess.Popen(
         [passbell],
         stdin=theirs,
         stdout=theirs,
@@ -77,20 +133,12 @@ def first_paint(home: Path, words: list[bytes]) -> list[float]:
         start_new_session=True,
     )
     os.close(theirs)
-    written = b""
-    seen: list[float] = []
     try:
-        while len(seen) < len(words):
-            if not select.select([ours], [], [], LIMIT)[0]:
-                sys.exit(f"waited {LIMIT:g} s in vain for {words[len(seen)]!r}")
-            written += os.read(ours, 65_536)
-            while len(seen) < len(words) and words[len(seen)] in written:
-                seen.append(time.perf_counter() - began)
+        yield process, ours
     finally:
-        os.killpg(console.pid, signal.SIGKILL)
-        console.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         os.close(ours)
-    return seen
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,11 +75,16 @@ class House:
 
 
 @contextmanager
-def house(store_url: str = "", **flags: Any) -> Iterator[House]:
-    """An installation with an empty store; `passkit__rate_per_second=100` sets a setting."""
+def house(store_url: str = "", *, kept: Path | None = None, **flags: Any) -> Iterator[House]:
+    """An installation with an empty store; `passkit__rate_per_second=100` sets a setting.
+
+    One that is `kept` in a folder is found there again, with what is in its store.
+    """
     wanted = {name.replace("__", "."): str(value) for name, value in flags.items()}
     wanted |= {"engine.undo_seconds": "0"} | ({"store.url": store_url} if store_url else {})
-    with tempfile.TemporaryDirectory() as home:
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+    with nullcontext(kept) if kept is not None else tempfile.TemporaryDirectory() as home:
         settings = load(Path(home), wanted)
         database = Database(settings.store_url)
         migrations.migrate(database)
@@ -112,8 +117,11 @@ def wait(what: str, done: Callable[[], bool], crew: list[subprocess.Popen[bytes]
 
 
 def fill(house: House, count: int) -> None:
-    """So many installed members in one program."""
+    """So many installed members in one program; a kept store is not filled twice."""
     settings, at = house.settings, datetime.now(UTC)
+    with house.database.read() as connection:
+        if programs.list_programs(connection, settings.account):
+            return
     with house.database.write() as connection:
         programs.upsert_program(connection, Program("P", settings.account, "membership", "Bench"))
         programs.replace_tiers(connection, "P", [Tier("gold", "Gold", "T", "ok")])

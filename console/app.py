@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from threading import Lock
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
 from textual.app import App
-from textual.color import Color
 from textual.command import Provider
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from console import places, plots
+from console import places, terminal, themes
 from console.actions import Acting, bindings
 from console.attendance import Attendance
 from console.keymap import Keymap, arrow_for, written
 from console.memory import Memory
 from console.plain import inert_lines
+from console.threads import end_if_left, in_thread
 from store.errors import PassbellError
 from store.roles import why_not
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from textual.binding import Binding
     from textual.dom import DOMNode
     from textual.events import Key
+    from textual.filter import LineFilter
 
     from console.desk import Desk
     from console.expiry import Weak
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEEP_SECONDS = 2.0
-"""How often the console writes down what it remembers, where that has changed."""
 REPEAT_SECONDS = 10.0
 """The same trouble is told once in so many seconds."""
 
@@ -90,6 +89,8 @@ class Console(Acting, App[None]):
 
     def __init__(self, desk: Desk, blast: int | None = None) -> None:
         super().__init__()
+        for theme in themes.THEMES:
+            self.register_theme(theme)
         self.desk = desk
         self.keymap = Keymap()
         self.opens_at = blast
@@ -104,16 +105,13 @@ class Console(Acting, App[None]):
         return written(binding.key) if plain else super().get_key_display(binding)
 
     def get_css_variables(self) -> dict[str, str]:
-        """The theme's variables and `$quiet`, a paler shade of its text as a plain colour.
+        """The theme's variables, completed and readable."""
+        self.theme_variables = themes.completed(super().get_css_variables())
+        return self.theme_variables
 
-        `$text-muted` is no colour but a rule, which text with styles of its own cannot follow.
-        """
-        variables = super().get_css_variables()
-        text, ground = Color.parse(variables["foreground"]), Color.parse(variables["background"])
-        plain = text.ansi is None and ground.ansi is None
-        variables["quiet"] = ground.blend(text, 0.62).hex6 if plain else "ansi_bright_black"
-        self.theme_variables = variables
-        return variables
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What drawn lines go through: Textual's, or ours on a terminal without signs or colours."""
+        return terminal.filters(super().get_line_filters(), without_colours=self.no_color)
 
     # The actions
 
@@ -142,9 +140,9 @@ class Console(Acting, App[None]):
         """One short read transaction, in a thread.
 
         Raises PassbellError. Call it from a worker (`run_worker`): what is not caught there is told in a
-        toast, and the console goes on.
+        toast, and the console goes on. The worker of a screen that is left meanwhile ends here.
         """
-        return await asyncio.to_thread(self._read, act)
+        return await in_thread(self._read, act)
 
     async def act(self, verb: Callable[[], T]) -> T | None:
         """Run a verb in a thread. What it refuses is told in a toast, with None for an answer."""
@@ -153,6 +151,8 @@ class Console(Acting, App[None]):
         except PassbellError as error:
             self.tell(error)
             return None
+        finally:
+            end_if_left()
 
     def tell(self, error: PassbellError) -> None:
         """Show an error's sentence. The same one is not piled up."""
@@ -174,13 +174,6 @@ class Console(Acting, App[None]):
     def memory(self) -> Memory:
         """What is remembered of the person at the desk; once the settings are read."""
         return Memory(self.desk.memory_file)
-
-    def keep_place(self) -> None:
-        """Write down where we are and whatever else is to be remembered."""
-        if self.desk.opened:
-            places.note(self)
-            if self.memory.changed:
-                self.run_worker(self.act(self.memory.save), group="memory")
 
     # Getting about
 
@@ -251,10 +244,10 @@ class Console(Acting, App[None]):
         await self.push_screen(BlastScreen(blast_id))
 
     async def _to(self, mode: str) -> None:
-        """Switch to a mode's own screen, with nothing left open over it."""
+        """Switch to a mode's own screen, with nothing left open over it: questions there end with no."""
         await self.switch_mode(mode)
         while len(self.screen_stack) > 1:
-            await self.pop_screen()
+            await self.screen.dismiss()
 
     def action_leave(self) -> None:
         """Leave the console; ask first while a blast depends on its worker."""
@@ -280,12 +273,8 @@ class Console(Acting, App[None]):
 
     def begin(self) -> None:
         """The settings are read: take the theme, show the first screen, and begin to look after things."""
-        plots.use_ascii(self.desk.settings.console.ascii)
-        theme = self.desk.settings.console.theme
-        if theme in self.available_themes:
-            self.theme = theme
-        else:
-            self.notify(f"There is no theme {theme!r}: see `theme` in the palette.", markup=False)
+        terminal.use_ascii(self.desk.settings.console.ascii)
+        themes.begin(self)
         if self.memory.trouble:
             self.notify(inert_lines(self.memory.trouble), severity="warning", markup=False)
         self.run_worker(self._open_first(), group="first")
@@ -293,7 +282,6 @@ class Console(Acting, App[None]):
     async def _open_first(self) -> None:
         """Whatever loads the store comes after the first screen."""
         await places.open_first(self)
-        self.set_interval(KEEP_SECONDS, self.keep_place)
         self.attendance.begin()
 
     def end_with(self, error: PassbellError) -> None:

@@ -1,13 +1,16 @@
-"""What is looked after while the console is open: its worker, and credentials that run out."""
+"""What is looked after while the console is open: its worker, its memory, and credentials that run out."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from console import expiry
+from console import expiry, places
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,6 +25,13 @@ LOOK_SECONDS = 2.0
 RESTART_SECONDS = 20.0
 """A worker that went away is replaced, but no sooner than this after the last was started."""
 
+KEEP_SECONDS = 2.0
+"""How often the console writes down what it remembers, where that has changed."""
+SETTLED_SECONDS = 5.0
+"""So long after the first screen, all that it takes is loaded."""
+RARELY = 700, 10, 50
+"""When Python collects garbage: all of it five times as seldom as by itself."""
+
 
 class Attendance:
     """Tells the app's `workers_alive` and `weak`, and has a worker of its own where there is no other.
@@ -35,13 +45,21 @@ class Attendance:
         self._started_at = -RESTART_SECONDS
 
     def begin(self) -> None:
-        """Look once the first picture is drawn, and now and then."""
+        """Look once the first picture is drawn, and now and then; and leave when told to end.
+
+        In a browser the driver ends the console. A lost terminal needs no care, and its signal just ends us.
+        """
+        if not self._app.is_web:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._app.exit)
         for look, seconds in (
             (self.look_after_workers, LOOK_SECONDS),
             (self.look_after_credentials, expiry.LOOK_SECONDS),
         ):
             self._app.call_after_refresh(look)
             self._app.set_interval(seconds, look)
+        self._app.set_interval(KEEP_SECONDS, partial(places.keep, self._app))
+        if not self._app.is_headless:  # a test begins many consoles in one process, and some have to go again
+            self._app.set_timer(SETTLED_SECONDS, _settle)
 
     def look_after_workers(self) -> None:
         """Count the workers that are alive and start one of our own if there is none."""
@@ -103,6 +121,12 @@ class Attendance:
         title = f"Leave while a blast is {'running' if running else 'scheduled'}?"
         question = Ask(title, what_leaving_means(running, scheduled), yes="Leave", no="Stay")
         return await self._app.push_screen_wait(question)
+
+
+def _settle() -> None:
+    """What is loaded by now stays: collections, which stop all threads, need not look at it again."""
+    gc.freeze()
+    gc.set_threshold(*RARELY)
 
 
 def what_leaving_means(running: Sequence[int], scheduled: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from console import themes
 from console.actions import Acting, Action, at_hand, of_scope
 from console.plain import inert
 from console.screens.help import keys_of
@@ -32,7 +33,7 @@ PAUSE = 0.15
 """Seconds without a key press after which the store is asked for members."""
 MODES = ("home", "programs", "audiences", "compose", "blasts", "audit")
 """The app's actions that go somewhere."""
-THEME = "Until the console is left; the setting console.theme keeps it"
+THEME = "Kept for the next time, until the setting console.theme is changed"
 
 
 class Found(NamedTuple):
@@ -73,7 +74,7 @@ class Commands(Provider):
     async def search(self, query: str) -> Hits:
         """What matches, and then the members that the store finds."""
         matcher = self.matcher(query)
-        for found in (*self._actions(), *self._stored, *self._themes()):
+        for found in (*self._actions(lists=True), *self._stored, *self._themes()):
             if (score := matcher.match(found.words)) > 0:
                 score = score if found.able else score / 2  # what can be done goes first
                 yield Hit(score, found.shown, found.act, text=found.words, help=found.explained)
@@ -105,13 +106,13 @@ class Commands(Provider):
             for id_, name, member in found
         ]
 
-    def _actions(self) -> Iterator[Found]:
-        """What belongs to this screen as it stands, and what is everywhere."""
+    def _actions(self, *, lists: bool = False) -> Iterator[Found]:
+        """What belongs to this screen as it stands, what any list can if that is asked for, and the rest."""
         everywhere: list[Found] = []
         for scope, owner in at_hand(self.screen).items():
-            for action in of_scope(scope) if scope != "table" else ():
+            for action in of_scope(scope) if scope != "table" or lists else ():
                 if scope != "app":
-                    yield self._of(action, owner, scope)
+                    yield self._of(action, owner, "list" if scope == "table" else scope)
                 elif action.verb != "command_palette":
                     everywhere.append(self._of(action, owner, "go to" if action.verb in MODES else "console"))
         yield from everywhere
@@ -124,8 +125,9 @@ class Commands(Provider):
         return Found(f"{group}: {action.words.lower()}", meaning, run, not why)
 
     def _themes(self) -> Iterator[Found]:
-        for name in sorted(self.app.available_themes):
-            yield Found(f"theme: {name}", THEME, partial(setattr, self.app, "theme", name))
+        app = cast("Console", self.app)
+        for name in sorted(app.available_themes):
+            yield Found(f"theme: {name}", THEME, partial(themes.choose, app, name))
 
 
 def _read(app: Console, connection: sa.Connection) -> tuple[tuple[tuple[str, str], ...], tuple[Found, ...]]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KEY = "screen"
 """What the console remembers it by."""
+MOST_BLASTS = 2**63
+"""No store can even be asked for a blast from this on."""
 
 
 def note(app: Console) -> None:
@@ -30,6 +32,14 @@ def note(app: Console) -> None:
         if isinstance(screen, ConsoleScreen) and screen.mode:
             app.memory.put(KEY, screen.place())
             return
+
+
+def keep(app: Console) -> None:
+    """Write down where we are and whatever else is to be remembered."""
+    if app.desk.opened:
+        note(app)
+        if app.memory.changed:
+            app.run_worker(app.act(app.memory.save), group="memory")
 
 
 async def open_first(app: Console) -> None:
@@ -72,4 +82,7 @@ def _left(memory: Memory, modes: Sequence[str]) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("mode") not in modes:
         return {}
     kinds = {"mode": str, "program": str, "blast": int}
-    return {name: found[name] for name, kind in kinds.items() if type(found.get(name)) is kind}
+    place = {name: found[name] for name, kind in kinds.items() if type(found.get(name)) is kind}
+    if not 0 < place.get("blast", 1) < MOST_BLASTS:
+        del place["blast"]
+    return place

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _UNSHOWN = frozenset(("Cc", "Cs", "Co", "Cn", "Zl", "Zp"))
 _JOINERS = frozenset("\u200b\u200c\u200d\u2060\ufeff")
 
@@ -40,7 +40,7 @@ def cells(text: str) -> int:
 
 
 def _spelled(character: str) -> str:
-    if character in _REORDERING or unicodedata.category(character) in _UNSHOWN:
+    if character in REORDERING or unicodedata.category(character) in _UNSHOWN:
         return character.encode("unicode_escape", "surrogatepass").decode("ascii")
     return character
 

@@ -84,6 +84,11 @@ def use_ascii(on: bool) -> None:
     _plain = on
 
 
+def is_ascii() -> bool:
+    """Whether ASCII is drawn."""
+    return _plain
+
+
 def sign(name: str) -> str:
     """A sign of one cell by its name in SIGNS."""
     return (PLAIN if _plain else SIGNS)[name]

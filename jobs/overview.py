@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from jobs.engine.pace import Slots, slots_of
 from store import overview, programs, workers, zones
 from store.database import clock
-from store.ledger import Blast
+from store.ledger import UNDER_WAY, Blast
 from store.overview import states
 from store.sections import AppleSettings, GoogleSettings, PassKitSettings
 from store.settings import Settings
@@ -198,7 +198,7 @@ def look(
     week = at - timedelta(days=DAYS)
     names = programs.names(connection, account)
     blasts = overview.current_blasts(connection, account, since=week)
-    under_way = [one for one in blasts if one.state in ("running", "held", "paused")]
+    under_way = [one for one in blasts if one.state in UNDER_WAY]
     counted = overview.counts(connection, [one.id for one in under_way])
     paces = overview.paces(connection, since=at - LATELY, at=at)
     sends = overview.sending(connection, since=at - timedelta(minutes=1))

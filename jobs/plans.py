@@ -5,7 +5,7 @@ One transaction with its audit entry. What happens to a plan afterwards is jobs/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,10 @@ from store.times import now, rfc3339
 REQUESTS_PER_MESSAGE = {"passkit": 2, "apple": 1, "google": 3}
 """PassKit: the pass is read and then written, since a write replaces its free data whole."""
 CHUNK = 5_000
+
+Progress = Callable[[str, int, int], None]
+"""What a plan calls now and then: what it does, for how many passes that is done, and for how many it is to
+be; 0 where nobody knows yet. What it raises takes all of it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def plan(
     purpose: str = "marketing",
     category: str | None = None,
     actor: str,
+    progress: Progress = lambda doing, done, total: None,
 ) -> Plan:
     """Freeze audience and text: one delivery for each pass, pending or skipped with a reason.
 
@@ -121,9 +126,11 @@ def plan(
             urgent=urgent,
             at=at,
         )
+        progress("asking the gate", 0, 0)
         plans.freeze(connection, blast_id, _asked(gate, who, None if personal else text), at=at)
         if personal:
-            _render(connection, blast_id, text)
+            _render(connection, blast_id, text, progress)
+        progress("counting", 0, 0)
         tally = ledger.tally(connection, blast_id)
         if not tally.planned:
             raise Refused(
@@ -161,7 +168,14 @@ def look_at(connection: sa.Connection, settings: Settings, blast_id: int) -> Pla
     return Plan(blast, tally, eta_seconds(tally.open_on, settings, blast), difference)
 
 
-def plan_again(database: Database, settings: Settings, blast_id: int, *, actor: str) -> Plan:
+def plan_again(
+    database: Database,
+    settings: Settings,
+    blast_id: int,
+    *,
+    actor: str,
+    progress: Progress = lambda doing, done, total: None,
+) -> Plan:
     """Plan a blast anew as it was planned: same audience, text, purpose and name, asked now.
 
     Its moment is kept if it lies ahead. The earlier plan stays as it is. Raises Refused where it belongs
@@ -186,6 +200,7 @@ def plan_again(database: Database, settings: Settings, blast_id: int, *, actor: 
         purpose=before.purpose,
         category=before.category,
         actor=actor,
+        progress=progress,
     )
 
 
@@ -250,12 +265,13 @@ def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Sele
     )
 
 
-def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
+def _render(connection: sa.Connection, blast_id: int, text: str, progress: Progress) -> None:
     """Render the text for each pending delivery; what cannot be rendered is skipped with its reason.
 
     One that is put off and would be silent now is asked for its text again when it is due, as any other.
     """
-    after = 0
+    after = done = 0
+    total = ledger.tally(connection, blast_id).states["pending"]
     query = (
         sa.select(
             deliveries.c.id,
@@ -283,3 +299,5 @@ def _render(connection: sa.Connection, blast_id: int, text: str) -> None:
             else:
                 skipped[row["id"]] = why_not
         plans.write_texts(connection, own_texts, skipped)
+        done += len(rows)
+        progress("writing texts", done, total)

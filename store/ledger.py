@@ -48,6 +48,23 @@ STEPS: Mapping[str, frozenset[str]] = {
 }
 """The legal steps of a blast; finished -> running is an operator's retry of failed deliveries."""
 
+WAITING = ("planned", "scheduled", "missed")
+"""States of a blast before its launch, or before the moment that it was launched for."""
+UNDER_WAY = ("running", "paused", "held")
+"""States of a blast between its start and its end."""
+
+MAY: Mapping[str, frozenset[str]] = {
+    "launch": frozenset(WAITING),
+    "pause": frozenset(state for state, steps in STEPS.items() if "paused" in steps),
+    "resume": frozenset({"paused", "held"}),
+    "cancel": frozenset(state for state, steps in STEPS.items() if "cancelled" in steps),
+    "adjust": frozenset({*WAITING, *UNDER_WAY}),
+    "retry": frozenset({*UNDER_WAY, "finished"}),
+    "nudge": frozenset({"finished"}),
+}
+"""In which states of a blast a person's verb has something to do: the verbs refuse by it, and by it a screen
+says beforehand what stands in a key's way. `adjust` is for its rate, its concurrency and its urgency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blast:
@@ -285,7 +302,7 @@ def retry(
     blast = get(connection, blast_id, lock_row=True)
     if blast.state == "cancelled":
         raise Refused(f"blast {blast_id} was cancelled: plan a new one")
-    if blast.state in ("planned", "scheduled", "missed"):
+    if blast.state not in MAY["retry"]:
         raise Refused(f"blast {blast_id} is {blast.state}: nothing of it has failed yet")
     query = deliveries.update().where(failed_where(blast_id, batch_id=batch_id, reason=reason))
     if ids is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from jobs import blasts, plans
 from store import audit, claims, enrolments, ledger, programs
@@ -252,6 +253,21 @@ def test_pause_resume_cancel_leave_their_marks(database: Database, settings: Set
     assert acts == [
         *("blast.plan", "blast.launch", "blast.paused", "blast.running", "blast.rate", "blast.cancelled"),
     ]
+
+
+def test_a_retry_takes_no_more_than_was_confirmed(database: Database, settings: Settings) -> None:
+    blast_id = plan(database, settings).blast.id
+    launch(database, settings, blast_id, 4)
+    fail = sa.text("UPDATE deliveries SET state = 'failed', reason = 'timeout' WHERE state = 'pending'")
+    with database.write() as connection:
+        connection.execute(fail)
+    who: dict[str, Any] = {"actor": "a", "ring": lambda _: None}
+    with pytest.raises(Refused, match="4 have failed by now, and 3 were confirmed"):
+        blasts.retry(database, settings, blast_id, expect=3, **who)
+    with database.read() as connection:
+        assert ledger.tally(connection, blast_id).states["failed"] == 4
+        assert audit.page(connection)[0].act == "blast.launch"
+    assert blasts.retry(database, settings, blast_id, expect=5, **who) == 4
 
 
 def test_a_changed_audit_entry_is_found(database: Database, settings: Settings) -> None:

@@ -52,6 +52,7 @@ SCOPES = {
     "clause": "A row of a condition",
     "preset": "An audience to begin with",
     "compose": "Compose",
+    "earlier": "Earlier texts",
     "verdict": "Members of a verdict",
     "launch": "Launch",
     "blasts": "Blasts",
@@ -78,6 +79,7 @@ WINDOWS = frozenset(
         "clause",
         "columns",
         "delivery",
+        "earlier",
         "entry",
         "export",
         "filter",
@@ -103,11 +105,14 @@ FIELDS = frozenset(
 )
 """Scopes with text fields, where a letter is a letter."""
 
-IN_WINDOWS = ("app.help", "app.jump")
+IN_WINDOWS = ("app.help", "app.jump", "app.command_palette")
 """What is at hand in windows, too."""
 
-ASIDE = frozenset(("capture", "help", "jump", "keys"))
-"""Windows in which nothing else is at hand."""
+ASIDE = frozenset(("help", "jump", "keys"))
+"""Windows that are about what is under them: of all else only the palette is at hand."""
+
+ALONE = frozenset(("capture",))
+"""Windows that take every key for an answer."""
 
 ACTIONS = (*everywhere.ACTIONS, *people.ACTIONS, *sending.ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
@@ -123,19 +128,24 @@ def at_once(one: Action, other: Action) -> bool:
     scopes = {one.scope, other.scope}
     if any(scopes <= {part, *whole} for part, whole in WITHIN.items()) or len(scopes) == 1:
         return True
-    if scopes & WINDOWS:
-        return bool({one.id, other.id}.intersection(IN_WINDOWS)) and not scopes & ASIDE
+    if windows := scopes & WINDOWS:
+        return any({one.id, other.id}.intersection(_beside(window)) for window in windows)
     return bool(scopes & {"app", "table"})
+
+
+def _beside(scope: str) -> tuple[str, ...]:
+    """What is at hand in a window beside what is its own."""
+    if scope not in WINDOWS or scope in WITHIN or scope in ALONE:
+        return ()
+    return ("app.command_palette",) if scope in ASIDE else IN_WINDOWS
 
 
 def bindings(scope: str) -> list[BindingType]:
     """The scope's keys, for a screen's, a widget's or the app's BINDINGS."""
-    window = scope in WINDOWS and scope not in WITHIN and scope not in ASIDE
     everywhere = [
         Binding(key, f"app.{BY_ID[id_].verb}", BY_ID[id_].words, show=False, id=id_)
-        for id_ in IN_WINDOWS
+        for id_ in _beside(scope)
         for key in BY_ID[id_].keys
-        if window
     ]
     mine = [
         Binding(

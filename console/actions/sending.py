@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.actions.action import Action
 
 ACTIONS = (
+    Action("compose.write", "e", "Write", "Write the text; Escape leaves it, and keys are keys again"),
     Action("compose.plan", "ctrl+r", "Plan", "Freeze audience and text, then ask to launch", role="operator"),
     Action("compose.next", "n", "Next", "Preview with the next member"),
     Action("compose.previous", "p", "Previous", "Preview with the member before"),
@@ -52,13 +53,21 @@ ACTIONS = (
         footer="never",
     ),
     Action(
+        "compose.earlier",
+        "ctrl+t",
+        "Earlier text",
+        "Take up the text of an earlier blast, to change it or to send it again",
+        footer="never",
+    ),
+    Action(
         "compose.back",
         "escape",
         "Leave field",
-        "Leave the field: keys are keys again",
+        "Stop a plan that is under way; else leave the field: keys are keys again",
         guard="needs_field",
         footer="free",
     ),
+    Action("earlier.close", "escape", "Cancel", "Leave the text as it is"),
     Action("verdict.alert", "6", "Alert", "The members whose phone alerts"),
     Action("verdict.silent", "7", "Silent", "The members whose phone stays silent"),
     Action("verdict.unproven", "8", "Unproven", "The members of whom nobody can tell"),
@@ -70,10 +79,18 @@ ACTIONS = (
         "Plan anew",
         "Where a plan no longer holds: plan it again, and look at the new count",
         role="operator",
+        guard="needs_outdated",
+        footer="free",
     ),
     Action("launch.page_up", "pageup", "Page up", "The facts, a page up", footer="never"),
     Action("launch.page_down", "pagedown", "Page down", "The facts, a page down", footer="never"),
-    Action("launch.cancel", "escape", "Cancel", "Back; nothing is sent, the plan is kept"),
+    Action(
+        "launch.cancel",
+        "escape",
+        "Cancel",
+        "Back; nothing is sent, the plan is kept",
+        guard="needs_no_launch",
+    ),
     Action("home.compose", "n", "New", "Write a new message"),
     Action("blasts.compose", "n", "New", "Write a new message"),
     Action(

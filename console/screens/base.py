@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
+from console import places
 from console.actions import Acting
 from console.app import Console
 from console.widgets.footer import Footer
@@ -42,7 +43,7 @@ class ConsoleScreen(Acting, Screen[Any]):
 
     def on_screen_resume(self) -> None:
         """Look again on coming back, and remember to have been here."""
-        self.app.keep_place()
+        places.keep(self.app)
         self.look_again()
 
     def place(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from console.actions import bindings
 from console.plain import inert
-from console.screens.blast_hands import WAITING, BlastHands
+from console.screens.blast_hands import BlastHands
 from console.screens.blast_lists import (
     BATCH_COLUMNS,
     DELIVERY_COLUMNS,
@@ -47,13 +47,13 @@ SHARE = 4
 SLOW_SECONDS = 0.2
 """What takes less is no burden, and is read at each look."""
 PARTS = {
-    "batches": ("b", "batches"),
-    "deliveries": ("d", "all"),
-    "pace": ("s", "speed"),
-    "reasons": ("w", "why failed"),
-    "incident": ("i", "report"),
+    "batches": "batches",
+    "deliveries": "all",
+    "pace": "speed",
+    "reasons": "why failed",
+    "incident": "report",
 }
-"""What can be shown below the head or over it, by the names of the actions that do: key and words."""
+"""What can be shown below the head or over it, by the verbs that do."""
 HINTS = {
     "batches": ("Batches", "those with failures first: t tries again, Enter shows one"),
     "deliveries": ("Deliveries", "Enter shows one, / others"),
@@ -90,7 +90,7 @@ class BlastScreen(BlastHands):
             yield Strip()
             with Horizontal(id="bar"):
                 yield Static(id="section", markup=False)
-                yield Parts(PARTS)
+                yield Parts("blast", PARTS)
             with Horizontal(id="live"):
                 yield PaceView()
                 yield Reasons()
@@ -135,8 +135,6 @@ class BlastScreen(BlastHands):
             return
         finally:
             self._looking = False
-        if self._left:
-            return
         if self._look_once_more:
             self._look_once_more = False
             self.look_again()
@@ -149,7 +147,7 @@ class BlastScreen(BlastHands):
         if now.tally.states != self._timed and time.monotonic() >= self._time_from:
             self._time_from = math.inf
             self._time(now)
-        if self._own and now.blast.state not in WAITING and time.monotonic() >= self._count_from:
+        if self._own and now.blast.state not in ledger.WAITING and time.monotonic() >= self._count_from:
             self._count_from = math.inf
             self._count(now)
         self.refresh_bindings()
@@ -169,8 +167,6 @@ class BlastScreen(BlastHands):
         finally:
             took = time.monotonic() - began
             self._time_from = time.monotonic() + (SHARE * took if took > SLOW_SECONDS else 0.0)
-        if self._left:
-            return
         self._timed = now.tally.states
         self.query_one(Strip).show(found)
         self.query_one(PaceView).show(found, now.program.time_zone)
@@ -185,16 +181,9 @@ class BlastScreen(BlastHands):
             took = time.monotonic() - began
             pause = 0.0 if now.blast.state == "running" else LATE_SECONDS
             self._count_from = time.monotonic() + max(pause, SHARE * took)
-        if self._left:
-            return
         self.add_class("-own")
         self.query_one(FunnelView).show(self.reached, now.program.time_zone)
         self.refresh_bindings()
-
-    @property
-    def _left(self) -> bool:
-        """Whether the console is being left: widgets go before the reads that they asked for end."""
-        return not self.query(Progress)
 
     @property
     def _table(self) -> VirtualTable:

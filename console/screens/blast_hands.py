@@ -28,10 +28,6 @@ from jobs import blasts, plans
 from store import deliveries, ledger, presets, rules
 from store.times import now as this_moment
 
-WAITING = ("planned", "scheduled", "missed")
-"""States before the first message."""
-STARTED = ("running", "paused", "held")
-"""States between the first message and the end."""
 UNREAD = "The blast is being read: press the key again in a moment."
 
 
@@ -56,34 +52,31 @@ class BlastHands(ConsoleScreen):
     def _state(self) -> str:
         return self.standing.blast.state if self.standing else ""
 
-    def needs_sending(self) -> str:
-        """Whether there is something to pause."""
+    def _unless_it_may(self, verb: str, refusal: str) -> str:
         if not self._state:
             return UNREAD
-        return "" if self._state in ("running", "held") else f"Nothing is being sent: it is {self._state}."
+        return "" if self._state in ledger.MAY[verb] else refusal
+
+    def needs_sending(self) -> str:
+        """Whether there is something to pause."""
+        return self._unless_it_may("pause", f"Nothing is being sent: it is {self._state}.")
 
     def needs_stop(self) -> str:
         """Whether it was stopped and can go on."""
-        if not self._state:
-            return UNREAD
-        return "" if self._state in ("paused", "held") else f"It was not stopped: it is {self._state}."
+        return self._unless_it_may("resume", f"It was not stopped: it is {self._state}.")
 
     def needs_wait(self) -> str:
         """Whether it still waits for its launch."""
-        if not self._state:
-            return UNREAD
-        return "" if self._state in WAITING else f"It was launched already: it is {self._state}."
+        return self._unless_it_may("launch", f"It was launched already: it is {self._state}.")
 
     def needs_open(self) -> str:
         """Whether it has not ended. What was not read yet may be stopped: the store knows."""
-        return "" if self._state in ("", *STARTED, *WAITING) else f"It is over: {self._state}."
+        return self._unless_it_may("cancel", f"It is over: {self._state}.") if self._state else ""
 
     def needs_failures(self) -> str:
         """Whether there are failures that may be tried again."""
-        if not self._state:
-            return UNREAD
-        if self._state not in (*STARTED, "finished"):
-            return f"Nothing is tried again while it is {self._state}."
+        if refusal := self._unless_it_may("retry", f"Nothing is tried again while it is {self._state}."):
+            return refusal
         return "" if self.standing and self.standing.failures else "Nothing has failed."
 
     def needs_fetching(self) -> str:
@@ -93,7 +86,7 @@ class BlastHands(ConsoleScreen):
 
     def needs_late(self) -> str:
         """Whether it has ended and there is somebody to nudge."""
-        if not self._own or self._state != "finished":
+        if not self._own or self._state not in ledger.MAY["nudge"]:
             return "Only a finished blast to passes of our own can be nudged."
         return "" if self.reached and self.reached.not_fetched else "Every phone that can has fetched it."
 
@@ -174,6 +167,7 @@ class BlastHands(ConsoleScreen):
         chosen = await self.app.push_screen_wait(question)
         if chosen is not None:
             which = {"batch_id": chosen.batch_id, "reason": chosen.reason, "ids": chosen.ids}
+            which["expect"] = chosen.count
             self._act(blasts.retry, ring=self.app.desk.ring, **which)
 
     @property
@@ -201,16 +195,7 @@ class BlastHands(ConsoleScreen):
 
     def _set_limits(self, typed: Limits | None) -> None:
         if typed is not None:
-            self._acted(partial(self._limit, typed))
-
-    def _limit(self, typed: Limits) -> None:
-        """Set what is another than before: each has its own entry in the audit."""
-        with self.app.desk.database.read() as connection:
-            blast = ledger.get(connection, self.blast_id)
-        if typed.per_second != blast.rate_per_second:
-            self._call(blasts.set_rate, per_second=typed.per_second)
-        if typed.concurrency != blast.concurrency:
-            self._call(blasts.set_concurrency, deliveries=typed.concurrency)
+            self._act(blasts.set_limits, per_second=typed.per_second, deliveries=typed.concurrency)
 
     def action_urgent(self) -> None:
         """Let it go before the others, or no longer."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from rich.text import Text
 
 from console import words
@@ -14,14 +13,15 @@ from console.plain import inert
 from console.screens.blast_questions import Slice
 from console.widgets.figures import STATE_COLOURS
 from console.widgets.holding import Holding
+from console.widgets.rows import Read
 from console.widgets.table import Column, FunctionSource, Row
 from jobs import exports
 from store import blast_lists, deliveries
 from store.deliveries import Batch, Failure
 from store.view import View
 
-Read = Callable[[Callable[[sa.Connection], Any]], Any]
-"""The app's `read`."""
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 BATCH_COLUMNS = (
     Column("id", "batch", 6, "right"),

@@ -19,11 +19,11 @@ from console.plain import inert, inert_lines
 from console.widgets.figures import mode_line
 from console.widgets.funnel import Reached
 from console.widgets.progress import Standing
-from jobs.blasts import MOST_IN_FLIGHT
+from jobs.blasts import check_limits
 from store.deliveries import Failure
+from store.errors import UsageError
 
 REASONS_TOLD = 3
-MOST_REQUESTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +283,13 @@ class RateScreen(Acting, ModalScreen[Limits | None]):
             typed = Limits(float(rate) if rate else None, int(concurrency) if concurrency else None)
         except ValueError:
             typed = Limits(0, 0)
-        if typed.per_second is not None and not 0 < typed.per_second <= MOST_REQUESTS:
-            self._tell(f"A rate lies above 0 and at most at {MOST_REQUESTS:,}.", "#rate")
-        elif typed.concurrency is not None and not 0 < typed.concurrency <= MOST_IN_FLIGHT:
-            self._tell(f"Deliveries at once lie between 1 and {MOST_IN_FLIGHT:,}.", "#concurrency")
-        else:
-            self.dismiss(typed)
+        for field, limits in ("#rate", (typed.per_second, None)), ("#concurrency", (None, typed.concurrency)):
+            try:
+                check_limits(*limits)
+            except UsageError as error:
+                self._tell(str(error), field)
+                return
+        self.dismiss(typed)
 
     def _tell(self, trouble: str, field: str) -> None:
         self.query_one("#trouble", Static).update(trouble)

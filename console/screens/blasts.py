@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from rich.text import Text
 from textual import on
 from textual.widget import Widget
@@ -21,6 +21,9 @@ from jobs.moments import zone_of
 from store import blast_lists, deliveries
 from store.deliveries import BlastRow, Figures
 from store.view import View
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 BAR = 10
 """Cells of a row's bar."""

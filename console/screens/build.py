@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -22,9 +21,11 @@ from console.audience_words import how_many
 from console.known import Known, read_known
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
+from console.threads import in_thread
 from console.widgets.clauses import NOTHING, Clauses
 from console.widgets.columns import MEMBER_COLUMNS
 from console.widgets.members import MemberSource
+from console.widgets.paths import path_of
 from console.widgets.table import VirtualTable
 from store import audiences, outline, programs
 from store.audiences import Audience, Selection
@@ -180,13 +181,11 @@ class BuildScreen(ConsoleScreen):
     @work(group="learn", exclusive=True)
     async def _learn(self, program_id: str) -> None:
         """Find out which fields the program has, and what is in them."""
-        import asyncio
-
         from store import catalogue
 
         self._known = await self.app.read(lambda connection: read_known(connection, program_id))
         self._clauses.know({one.spelled: one.kind for one in self._known})
-        counted = await asyncio.to_thread(catalogue.fresh, self.app.desk.database, program_id)
+        counted = await in_thread(catalogue.fresh, self.app.desk.database, program_id)
         self._known = await self.app.read(lambda connection: read_known(connection, program_id, counted))
 
     @on(Select.Changed, "#way")
@@ -212,7 +211,7 @@ class BuildScreen(ConsoleScreen):
         if fields.way == "file" and fields.program_id is not None and fields.words:
             self._forget()
             self.query_one("#hint", Static).update("Reading the file …")
-            self._read_file(fields, fields.program_id, Path(fields.words).expanduser())
+            self._read_file(fields, fields.program_id)
 
     @on(TextArea.Changed, "#words")
     def _text_typed(self) -> None:
@@ -234,11 +233,9 @@ class BuildScreen(ConsoleScreen):
 
     @work(group="find", exclusive=True)
     async def _find_out(self, fields: Fields, program_id: str, chosen: Selection) -> None:
-        import asyncio
-
         if chosen.kind == "where":
             # Off the UI's thread: a long text takes the parser longer than a key press should.
-            rows = await asyncio.to_thread(outlined, fields.words)
+            rows = await in_thread(outlined, fields.words)
             if fields != self._fields:
                 return
             self._show_rows(rows)
@@ -272,16 +269,13 @@ class BuildScreen(ConsoleScreen):
             self.query_one("#said", Static).update(inert_lines(told))
 
     @work(group="find", exclusive=True)
-    async def _read_file(self, fields: Fields, program_id: str, path: Path) -> None:
-        import asyncio
-
+    async def _read_file(self, fields: Fields, program_id: str) -> None:
         from jobs.intake.files import match_ids
 
         desk = self.app.desk
         try:
-            report = await asyncio.to_thread(
-                match_ids, desk.database, program_id, path, home=desk.settings.home
-            )
+            path = path_of(fields.words)
+            report = await in_thread(match_ids, desk.database, program_id, path, home=desk.settings.home)
         except PassbellError as error:
             self._show_wrong(fields, error)
             return
@@ -443,8 +437,6 @@ class BuildScreen(ConsoleScreen):
     async def _write(
         self, program_id: str, name: str, chosen: Selection, *, replace: bool
     ) -> Audience | None:
-        import asyncio
-
         from jobs.audiences import save
 
         desk = self.app.desk
@@ -459,7 +451,7 @@ class BuildScreen(ConsoleScreen):
             actor=desk.actor,
         )
         try:
-            return await asyncio.to_thread(write)
+            return await in_thread(write)
         except UsageError as error:
             self._trouble(str(error))
             self.query_one("#name").focus()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from textual import on, work
 from textual.containers import Horizontal, Vertical
@@ -15,9 +16,12 @@ from console.actions import bindings
 from console.plain import inert
 from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, kept
 from console.screens.outlook import OutlookScreen
+from console.widgets.job_bar import JobBar, Progress, Stopped
+from console.widgets.parts import Parts
 from jobs import plans
 from store import audiences, programs, texts
 from store.consents import PURPOSES
+from store.errors import PassbellError
 from store.preferences import LONGEST_CATEGORY
 
 PAUSE_SECONDS = 0.15
@@ -26,6 +30,7 @@ MARKETING = "marketing"
 """A message's purpose where nothing else is chosen."""
 SHOWN = 150
 """Characters that a lock screen shows, about."""
+LEFT = "The plan was left under way, and is stopped: the list of blasts says whether it was made."
 KEPT = "compose.draft"
 """What the draft is remembered by until the next sitting."""
 
@@ -65,12 +70,15 @@ class ComposeScreen(OutlookScreen):
                         type_to_search=False,
                     )
                     yield Input(id="category", placeholder="none", max_length=LONGEST_CATEGORY, compact=True)
-                yield Label("Text", id="text-label")
+                with Horizontal(id="text-line"):
+                    yield Label("Text", id="text-label")
+                    yield Parts("compose", {"write": "write", "earlier": "earlier"})
                 yield TextArea(id="text", placeholder="Two coffees for the price of one, today until noon.")
                 yield Static(id="length", markup=False)
                 yield Static(id="trouble", markup=False)
                 yield Button("Plan and launch …", id="plan", variant="primary", compact=True)
             yield from self.outlook()
+        yield JobBar("passes")
 
     # Programs and audiences
 
@@ -100,7 +108,7 @@ class ComposeScreen(OutlookScreen):
             select.set_options([(Content(inert(p.name, 80)), p.id) for p in self._programs.values()])
             first = Select.NULL if self._offered or wish else next(iter(self._programs), Select.NULL)
             select.value = now if now in self._programs else first
-        self._counted = None
+        self._recount = True
         await self._offer_audiences(wish[1] if wish else None)
         self._wish = None
 
@@ -193,6 +201,13 @@ class ComposeScreen(OutlookScreen):
 
     # The keys
 
+    @on(Input.Submitted)
+    def action_write(self) -> None:
+        """Write the text, where it ends."""
+        area = self.query_one("#text", TextArea)
+        area.focus()
+        area.move_cursor(area.document.end)
+
     def needs_editor(self) -> str:
         """Whether an editor of one's own can be opened."""
         return editor.why_not(self.app)
@@ -205,13 +220,29 @@ class ComposeScreen(OutlookScreen):
         if written is not None:
             area.text = written
 
+    @work(group="ask")
+    async def action_earlier(self) -> None:
+        """Take up an earlier text. It can be undone as if it was typed."""
+        from console.screens.earlier import EarlierScreen
+
+        taken = await self.app.push_screen_wait(EarlierScreen())
+        if taken is not None:
+            area = self.query_one("#text", TextArea)
+            area.replace(taken, (0, 0), area.document.end)
+            area.focus()
+
     def needs_field(self) -> str:
-        """Whether a field is written in."""
+        """Whether a field is written in, or a plan is under way."""
+        if self.query_one(JobBar).running:
+            return ""
         return "" if isinstance(self.focused, Input | TextArea) else "No field is being written in."
 
     def action_back(self) -> None:
-        """Leave the field, so that keys are keys again."""
-        self.set_focus(None)
+        """Stop a plan that is under way; else leave the field, so that keys are keys again."""
+        if self.query_one(JobBar).running:
+            self.query_one(JobBar).stop()
+        else:
+            self.set_focus(None)
 
     @on(Button.Pressed, "#plan")
     def action_plan(self) -> None:
@@ -226,11 +257,15 @@ class ComposeScreen(OutlookScreen):
         from console.screens.launch import LaunchScreen
 
         try:
-            planned = await self.app.act(lambda: self._freeze(draft))
-            if planned is None:
-                return
+            planned = await self.query_one(JobBar).run(partial(self._freeze, draft), left=LEFT)
             program = self._programs[draft.program_id]
             launched = await self.app.push_screen_wait(LaunchScreen(planned, program))
+        except Stopped:
+            self.app.notify("Stopped: nothing was planned.", markup=False)
+            return
+        except PassbellError as error:
+            self.app.tell(error)
+            return
         finally:
             self._planning = False
         if launched is not None:
@@ -243,7 +278,7 @@ class ComposeScreen(OutlookScreen):
         self.query_one("#category", Input).clear()
         self.query_one("#purpose", Select).value = MARKETING
 
-    def _freeze(self, draft: Draft) -> plans.Plan:
+    def _freeze(self, draft: Draft, progress: Progress) -> plans.Plan:
         desk = self.app.desk
         with desk.database.read() as connection:
             chosen = draft.chosen(connection)
@@ -257,4 +292,5 @@ class ComposeScreen(OutlookScreen):
             purpose=message.purpose,
             category=message.category,
             actor=desk.actor,
+            progress=progress,
         )

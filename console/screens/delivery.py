@@ -16,6 +16,7 @@ from console.actions import Acting, bindings
 from console.plain import inert
 from console.screens.why import WhyScreen
 from console.widgets.figures import OWN, fact_lines
+from console.widgets.parts import Parts
 from store.deliveries import Attempt
 from store.ledger import Blast
 
@@ -31,10 +32,11 @@ class DeliveryScreen(Acting, ModalScreen[None]):
     DeliveryScreen {
         & > #delivery {
             width: 76; max-width: 96%; height: auto; max-height: 90%;
-            padding: 1 2; background: $surface; border: round $primary;
+            padding: 1 2 0 2; background: $surface; border: round $primary;
         }
         & Label { text-style: bold; }
         & #facts { margin: 0 0 1 0; }
+        & Parts { margin: 1 0 0 0; }
     }
     """
 
@@ -45,12 +47,12 @@ class DeliveryScreen(Acting, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The facts and the tries."""
         row = self.delivery
-        with VerticalScroll(id="delivery") as box:
-            box.border_subtitle = "w why · esc close"
+        with VerticalScroll(id="delivery"):
             yield Label(inert(row["name"] or row["member"], 60), markup=False)
             yield Static(self._facts(), id="facts", markup=False)
             yield Label(f"Tries: {row['attempts']}", markup=False)
             yield Static(self._tries(), markup=False)
+            yield Parts("delivery", {"why": "why", "close": "close"})
 
     def _facts(self) -> Content:
         row = self.delivery

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import sqlalchemy as sa
 from textual.content import Content
 
 from console import words
@@ -19,6 +18,9 @@ from store.audiences import Audience, Selection
 from store.errors import PassbellError, UsageError
 from store.programs import Program
 from store.settings import Settings
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 ALL, WHERE = "all", "where"
 SAVED = "saved:"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +17,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 from console.actions import Acting, Action, bindings, of_scope
 from console.keymap import Keymap
 from console.plain import inert, inert_lines
+from console.threads import in_thread
 from store.errors import PassbellError
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ class Form(Acting, ModalScreen[T | None]):
     @work(group="do")
     async def _do(self, answers: Mapping[str, str]) -> None:
         try:
-            done = await asyncio.to_thread(self._act, answers)
+            done = await in_thread(self._act, answers)
         except PassbellError as error:
             self._say(str(error), "-trouble")
         else:

@@ -50,7 +50,7 @@ NOTHING = "Nothing needs you."
 FIRST_STEPS = """\
 Three steps to the first message:
 
-1  Press 1, then s: read programs and members{where}.
+1  Press 1{where}.
 2  Press 2: say who shall get it. Or leave it out: everybody.
 3  Press 3: write it, see it on the lock screen, and launch it.
 
@@ -145,16 +145,21 @@ class HomeScreen(ConsoleScreen):
         if not found.busy:
             self._look_from = max(self._look_from, ended + REST_SECONDS)
         self._show(found)
+        if self.app.weak != weak:  # found while the store was read
+            self.look_again()
 
     def _show(self, found: Overview) -> None:
         from console.widgets import glance
 
         first, self.found = self.found is None, found
         self._draw_glance()
+        self.call_after_refresh(self._draw_glance)  # the first time its place has no width yet
         self._lists["#blasts"].rows = [glance.blast_row(one) for one in found.running]
         self._lists["#needs"].rows = [glance.need_row(one) for one in found.needs]
         self.query_one("#blasts").display = bool(found.running)
-        self.query_one("#needs", VirtualTable).empty = self._nothing(found)
+        needs = self.query_one("#needs", VirtualTable)
+        needs.empty = self._nothing(found)
+        needs.refresh()  # which words stand for nothing is no change of its rows
         for name, source in self._lists.items():
             table = self.query_one(name, VirtualTable)
             if first:
@@ -183,7 +188,10 @@ class HomeScreen(ConsoleScreen):
         settings = self.app.desk.settings
         if settings.live and not settings.passkit.api_key:
             return OWN_STEPS
-        return FIRST_STEPS.format(where="" if settings.live else " of the stand-in PassKit")
+        if found.programs:
+            return FIRST_STEPS.format(where=": your programs and their members are there")
+        stand_in = "" if settings.live else " of the stand-in PassKit"
+        return FIRST_STEPS.format(where=f", then s: read programs and members{stand_in}")
 
     # Opening
 

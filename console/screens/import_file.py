@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from console.actions import bindings
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
 from console.screens.import_lists import COLUMNS, ROW_COLUMNS, Listed, RowLines, samples
+from console.threads import in_thread
 from console.widgets.job_bar import JobBar, Progress, Stopped
 from console.widgets.table import Row, VirtualTable
 from jobs.intake.mapping import NOTHING
@@ -83,8 +83,8 @@ class ImportFileScreen(ConsoleScreen):
         self.refresh_bindings()
         try:
             if not self._holds:
-                self._holds = await asyncio.to_thread(samples, self._table)
-            self._reading = await asyncio.to_thread(self._read_columns, self._chosen)
+                self._holds = await in_thread(samples, self._table)
+            self._reading = await in_thread(self._read_columns, self._chosen)
             self._show_columns()
             self._outcome("Dry run under way: nothing is changed by it.")
             self._report = await self.query_one(JobBar).run(partial(self._bring, dry_run=True))
@@ -209,7 +209,7 @@ class ImportFileScreen(ConsoleScreen):
         entries = await self.app.read(lambda connection: catalogue.of(connection, self._program_id))
 
         async def attempt(target: str) -> None:
-            await asyncio.to_thread(self._read_columns, moved(self._chosen, column, target))
+            await in_thread(self._read_columns, moved(self._chosen, column, target))
 
         question = TargetScreen(column, self._holds.get(column, []), now, entries, attempt)
         if (target := await self.app.push_screen_wait(question)) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from console import import_words as words
 from console.plain import inert
+from console.threads import in_thread
 from console.widgets.table import Column, Row
 from jobs.intake.mapping import plain
 from store.view import View
@@ -65,7 +65,7 @@ class RowLines:
 
     async def count(self, view: View) -> int:
         """Put the rejected ones into their order."""
-        self._rejects = await asyncio.to_thread(sorted, self._report.rejects)
+        self._rejects = await in_thread(sorted, self._report.rejects)
         return len(self._first) + len(self._rejects)
 
     async def page(self, view: View, offset: int, limit: int) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -18,9 +17,10 @@ from console import import_words as words
 from console.actions import bindings
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
+from console.threads import in_thread
 from console.widgets.figures import fact_lines
 from console.widgets.job_bar import JobBar, Progress, Stopped
-from console.widgets.paths import Paths
+from console.widgets.paths import Paths, path_of
 from console.widgets.table import Column, Row, VirtualTable, in_hand
 from jobs import exports
 from jobs.intake import flights
@@ -156,18 +156,16 @@ class ImportsScreen(ConsoleScreen):
         if self._program_id is None:
             self._say("Choose the program first.")
         elif path:
-            self._open(self._program_id, Path(path).expanduser())
+            self._open(self._program_id, path)
 
     @work(group="open", exclusive=True)
-    async def _open(self, program_id: str, path: Path) -> None:
-        import asyncio
-
+    async def _open(self, program_id: str, path: str) -> None:
         from console.screens.import_file import ImportFileScreen
         from jobs.intake.rows import open_table
 
         self._say("")
         try:
-            table = await asyncio.to_thread(open_table, path)
+            table = await in_thread(lambda: open_table(path_of(path)))
         except PassbellError as error:
             self._say(str(error))
             return

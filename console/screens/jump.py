@@ -35,6 +35,7 @@ class JumpScreen(Acting, ModalScreen[None]):
             position: absolute; width: auto; height: 1;
             background: $warning; color: $text; text-style: bold;
         }
+        & > Label:nocolor { text-style: bold reverse; }
         & > .hint { dock: bottom; width: 100%; background: $panel; color: $foreground; text-style: none; }
     }
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from textual import getters, on, work
@@ -20,6 +19,7 @@ from console.keymap import Keymap, faults, found, judged, read, written
 from console.keys_file import keep
 from console.plain import inert, inert_lines
 from console.screens.help import NOTHING, keys_of
+from console.threads import in_thread
 from console.widgets.cells import fit
 from console.widgets.footer import Footer
 from store.errors import PassbellError
@@ -181,7 +181,7 @@ class KeysScreen(Acting, ModalScreen[None]):
         file = self.app.desk.settings.home / FILE_NAME
         wanted = self._wanted(action, keys)
         try:
-            await asyncio.to_thread(keep, file, action.id, wanted.get(action.id))
+            await in_thread(keep, file, action.id, wanted.get(action.id))
         except PassbellError as error:
             self.app.tell(error)
             return

@@ -10,6 +10,7 @@ from typing import Any
 
 from console.audience_words import how_many
 from console.desk import Desk
+from console.plain import inert
 from console.screens.form import Form, Question
 from console.widgets.member_facts import KINDS, Known
 from console.wishes import DEFAULT, wish, wish_in_words
@@ -135,7 +136,7 @@ def lift(desk: Desk, known: Known) -> Form[str]:
 
 def wishes(desk: Desk, known: Known) -> Form[str]:
     """Ask for all preferences; those that were not touched stay as they are, even odd ones."""
-    before = {name: wish_in_words(name, known.asked) for name in ASKED}
+    before = {name: inert(wish_in_words(name, known.asked)) for name in ASKED}
 
     def change(answers: Mapping[str, str]) -> str:
         wanted: dict[str, Any] = {}

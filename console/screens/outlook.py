@@ -27,6 +27,7 @@ from store.programs import Program
 from store.times import now
 
 WHOSE = {"longest": "The longest text of all", "shortest": "The shortest text of all"}
+COUNTING = "The audience is being counted: press the key again in a moment."
 
 
 class OutlookScreen(ConsoleScreen):
@@ -40,6 +41,8 @@ class OutlookScreen(ConsoleScreen):
         self._languages: tuple[str, ...] = ()
         self._timer: Timer | None = None
         self._counted: Draft | None = None
+        self._recount = False
+        """Whether the store may have changed since: the counts stay until they are there anew."""
         self._verdicts: Mapping[str, int] = {}
         self._asking = self._ask_again = False
 
@@ -115,7 +118,8 @@ class OutlookScreen(ConsoleScreen):
             self._show_figures(draft, None)
             return
         self._show(draft, looked)
-        if draft != self._counted:
+        if draft != self._counted or self._recount:
+            self._recount = False
             figures = await self.app.read(lambda connection: count(connection, settings, draft))
             self._counted = draft
             self._show_figures(draft, figures)
@@ -232,7 +236,8 @@ class OutlookScreen(ConsoleScreen):
 
         draft = self._counted
         if draft is None or not self._verdicts:
-            self.notify("There are no counts yet: put the sentence on the left right.", markup=False)
+            wrong = "There are no counts yet: put the sentence on the left right."
+            self.notify(COUNTING if self._asking else wrong, markup=False)
         else:
             program = self._programs[draft.program_id]
             self.app.push_screen(VerdictScreen(draft, program, self._verdicts, verdict))

@@ -50,6 +50,10 @@ class Footer(Widget):
         """Follow what is bound."""
         self.screen.bindings_updated_signal.subscribe(self, self._renew)
 
+    def on_resize(self) -> None:
+        """What can be done may depend on what there is room for."""
+        self.screen.refresh_bindings()
+
     def _renew(self, _: Screen[object]) -> None:
         self._pointed = None  # what lies under the pointer may be another key by now, or have another reason
         self.refresh()

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from textual.content import Content
 from textual.widgets import Static
 
 from console import words
+from console.plots import sign
 from console.widgets.cells import wrapped
 from jobs.moments import zone_of
 from store import arrivals, deliveries
 from store.arrivals import COUNTED_HOURS, STEPS, Funnel, Step
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 SHORT = {"accepted": "accepted", "listed": "asked", "fetched": "fetched", "has_users": "held by somebody"}
 """The steps, where a channel has one line."""
@@ -97,8 +101,8 @@ def _bars(found: Reached, time_zone: str | None, width: int) -> Iterator[Content
             yield Content.assemble(
                 (f"{head:<{NAMES}}", "bold"),
                 (f"{step.count:>9,}  {words.STEP_WORDS.get(name, name):<18}", "bold" if last else ""),
-                ("━" * filled, "$success" if last else "$primary"),
-                ("━" * (bar - filled), "$surface-lighten-2"),
+                (sign("heavy") * filled, "$success" if last else "$primary"),
+                (sign("light") * (bar - filled), "$rest"),
                 f" {int(share * 100):>4}%",
                 (_times(step, time_zone), "$quiet"),
             )

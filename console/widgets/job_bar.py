@@ -12,6 +12,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Label, ProgressBar
 
+from console.threads import in_thread
+
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """What a job calls now and then: what it does, how much of it is done, and how much there is."""
@@ -40,8 +42,9 @@ class JobBar(Horizontal):
             super().__init__()
             self.doing, self.done, self.total = doing, done, total
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = "rows") -> None:
         super().__init__()
+        self._of = of
         self._stop: Event | None = None
 
     @property
@@ -71,7 +74,7 @@ class JobBar(Horizontal):
         self._show("starting", 0, 0)
         self.display = True
         try:
-            return await asyncio.to_thread(job, report)
+            return await in_thread(job, report)
         except asyncio.CancelledError:
             if left:
                 self.app.notify(left, markup=False)
@@ -93,6 +96,6 @@ class JobBar(Horizontal):
             self._show(event.doing, event.done, event.total)
 
     def _show(self, doing: str, done: int, total: int) -> None:
-        told = f"{doing.capitalize()}: {done:,} of {total:,} rows" if total else f"{doing.capitalize()} …"
-        self.query_one(Label).update(told)
+        far = f": {done:,} of {total:,} {self._of}" if total else " …"
+        self.query_one(Label).update(f"{doing.capitalize()}{far}")
         self.query_one(ProgressBar).update(total=total or None, progress=done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rich.text import Text
@@ -40,6 +40,7 @@ class Looked(Grid):
         self.remembered = remembered
         """The name under which view and columns are kept from one sitting to the next; "" for not at all."""
         self._column = 0
+        self._wanted: View | None = None
 
     def on_mount(self) -> None:
         """Take up what was remembered."""
@@ -67,10 +68,19 @@ class Looked(Grid):
         await super().look(view)
         self._changed()
 
+    def change(self, how: Callable[[View], View]) -> None:
+        """The same from a key. Keys that come quicker than the rows add up."""
+        self._wanted = how(self._wanted or self.view)
+        self._take_up(self._wanted)
+
     @work(group="look", exclusive=True)
-    async def change(self, view: View) -> None:
-        """The same from a key: what means nothing is told in a toast, and the rows stay."""
-        await self.look(view)
+    async def _take_up(self, view: View) -> None:
+        """What means nothing is told in a toast, and the rows stay."""
+        try:
+            await self.look(view)
+        finally:
+            if self._wanted is view:
+                self._wanted = None
 
     def take_out(self, hidden: frozenset[str]) -> None:
         """Show all columns but these."""
@@ -84,6 +94,7 @@ class Looked(Grid):
             memory.put(f"{self.remembered}.view", looking.as_json(self.view) if self.view != View() else None)
             memory.put(f"{self.remembered}.columns", sorted(self.hidden) or None)
         self._say_so()
+        self.refresh_bindings()
         self.post_message(self.Viewed(self, self.view))
 
     def _say_so(self) -> None:
@@ -152,11 +163,12 @@ class Looked(Grid):
 
     def action_order(self) -> None:
         """By the column in hand, then the other way, then as it is by itself."""
-        self.change(looking.ordered(self.view, self.column.key))
+        column = self.column.key
+        self.change(lambda view: looking.ordered(view, column))
 
     def action_all(self) -> None:
         """Take all filters away."""
-        self.change(replace(self.view, filters=()))
+        self.change(lambda view: replace(view, filters=()))
 
     @property
     def fields(self) -> tuple[str, ...]:

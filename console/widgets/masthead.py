@@ -34,8 +34,8 @@ class Masthead(Widget):
     DEFAULT_CSS = """
     Masthead {
         dock: top; height: 2; width: 1fr; padding: 0 1; background: $panel; color: $foreground;
-        & > .masthead--live { background: $error; color: $text; text-style: bold; }
-        & > .masthead--rehearsal { background: $success; color: $text; text-style: bold; }
+        & > .masthead--live { background: $error; color: $on-error; text-style: bold; }
+        & > .masthead--rehearsal { background: $success; color: $on-success; text-style: bold; }
         & > .masthead--quiet { color: $quiet; }
         & > .masthead--warning { color: $text-warning; text-style: bold; }
         & > .masthead--error { color: $text-error; text-style: bold; }

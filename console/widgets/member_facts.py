@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from textual.content import Content
 
 from console import words
@@ -22,6 +21,9 @@ from store.pass_events import Event
 from store.preferences import Change, Preferences
 from store.suppressions import Suppression
 from store.times import now
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 WIDTH = 66
 """Cells of a line, so that the smallest terminal shows it whole; a large one shows two columns."""

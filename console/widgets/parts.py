@@ -1,23 +1,30 @@
-"""The parts of a screen that are shown one at a time, each with its key; a click shows one as well."""
+"""Words with a key before each, in one line: what the key does, a click does as well."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
 from textual import events
+from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import Static
 
+from console.actions import BY_ID
+
+if TYPE_CHECKING:
+    from console.app import Console
+
 
 class Parts(Static):
-    """One line of names. `names` are those of the screen's actions, with a key and words for each."""
+    """One line of names. `names` are verbs of the scope, which is the screen's, with words for each."""
 
     DEFAULT_CSS = "Parts { width: auto; height: 1; }"
 
-    def __init__(self, names: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, scope: str, names: Mapping[str, str]) -> None:
         super().__init__(markup=False)
-        self._names = names
+        self._scope, self._names = scope, names
         self._shown = ""
 
     def mark(self, shown: str) -> None:
@@ -29,16 +36,23 @@ class Parts(Static):
         """Each with a cell of room on both sides."""
         return Content("").join(
             Content.assemble(
-                (f" {key}", "bold $text-primary"), (f" {told} ", "reverse" if name == self._shown else "")
+                (f" {self._key(name)}", "bold $text-primary"),
+                (f" {told} ", "reverse" if name == self._shown else ""),
             )
-            for name, (key, told) in self._names.items()
+            for name, told in self._names.items()
         )
 
+    def _key(self, name: str) -> str:
+        """The key that the person at the desk has for it, as the footer writes it."""
+        app = cast("Console", self.app)
+        key = app.keymap.of(BY_ID[f"{self._scope}.{name}"])[0]
+        return app.get_key_display(Binding(key, name))
+
     async def on_click(self, event: events.Click) -> None:
-        """Show the part under the pointer, as its key does."""
+        """Do what the key before the words under the pointer does."""
         end = 0
-        for name, (key, told) in self._names.items():
-            end += cell_len(f" {key} {told} ")
+        for name, told in self._names.items():
+            end += cell_len(f" {self._key(name)} {told} ")
             if event.x < end:
                 await self.app.run_action(f"screen.{name}", self.screen)
                 return

@@ -140,8 +140,10 @@ def _top(shown: Showing, inner: int, look: Appearance) -> Content:
     }
     name = f" {PHONES[shown.wallet]} "
     is_theirs = shown.mine is not None or shown.on_pass
-    told = f" {whose[shown.mine]} " if is_theirs else " "
-    line = sign("light") * max(inner - 2 - cell_len(name) - cell_len(told), 0)
+    room = inner - 2 - cell_len(name)
+    mine = whose[shown.mine] if cell_len(whose[shown.mine]) <= room - 2 else fit(whose[shown.mine], room - 2)
+    told = f" {mine} " if is_theirs else " "
+    line = sign("light") * (room - cell_len(told))
     parts = (sign("top_left") + sign("light"), (name, "bold $text"), (told, "$quiet"), line + sign("light"))
     return Content.assemble(*((one, look.frame) if isinstance(one, str) else one for one in parts)) + (
         Content.styled(sign("top_right"), look.frame)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from textual.content import Content
 
 from console import words
@@ -20,6 +19,9 @@ from store.programs import STATES, Program, Tier
 from store.rules import Rules
 from store.settings import Settings
 from store.times import now
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 ALERTS = {
     "ok": ("can alert", "$success"),

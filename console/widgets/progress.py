@@ -8,14 +8,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
 from console import words
 from console.plain import inert
+from console.plots import sign
 from console.widgets.cells import fit
 from console.widgets.figures import STATE_COLOURS, figure_lines, waiting_lines
 from jobs.moments import in_words
@@ -28,6 +29,9 @@ from store.programs import Program
 from store.settings import Settings
 from store.times import now
 from store.workers import alive
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 READINGS = 6
 """Readings, one a second, over which the pace is taken."""
@@ -57,10 +61,7 @@ class Standing:
     @property
     def undo_seconds(self) -> float:
         """Seconds until the first message leaves; 0 where none has to wait for that."""
-        blast = self.blast
-        if blast.state != "running" or blast.sends_from is None:
-            return 0.0
-        return max((blast.sends_from - self.at).total_seconds(), 0.0)
+        return self.blast.undo_left(self.at)
 
 
 def standing(connection: sa.Connection, account: str, blast_id: int) -> Standing:
@@ -132,7 +133,8 @@ class Progress(Static):
         width = max(self.content_size.width - 52, 20)
         filled = int(width * share)
         colour = STATE_COLOURS[now_.blast.state]
-        return Content.assemble(("━" * filled, colour), ("━" * (width - filled), "$surface-lighten-2"), told)
+        rest = sign("light") * (width - filled)
+        return Content.assemble((sign("heavy") * filled, colour), (rest, "$rest"), told)
 
     def _sentence(self, now_: Standing) -> Content:
         """What happens next, or what to do."""

@@ -12,6 +12,7 @@ from textual.widgets import Label, ProgressBar
 from textual.worker import Worker, WorkerState
 
 from console.app import Console
+from console.aside import aside
 from console.plain import inert
 
 if TYPE_CHECKING:
@@ -30,6 +31,17 @@ class SyncBar(Horizontal):
     }
     """
     app = getters.app(Console)
+
+    class At(Message):
+        """How far the sync is."""
+
+        def __init__(self, at: Progress) -> None:
+            super().__init__()
+            self.at = at
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the last of those that wait is worth drawing."""
+            return isinstance(message, SyncBar.At)
 
     class Changed(Message):
         """A sync began or ended."""
@@ -77,6 +89,10 @@ class SyncBar(Horizontal):
 
     @work(group="sync")
     async def _sync(self, program_id: str | None) -> None:
+        self._report(await aside(lambda: self._read(program_id)))
+
+    async def _read(self, program_id: str | None) -> SyncReport:
+        """Read it, on a loop of its own: a page of PassKit's takes long to parse."""
         import asyncio
 
         from jobs.account import open_client
@@ -85,7 +101,7 @@ class SyncBar(Horizontal):
         desk = self.app.desk
         client = await asyncio.to_thread(open_client, desk.settings)  # may start the stand-in
         try:
-            report = await sync(
+            return await sync(
                 desk.database,
                 client,
                 desk.settings,
@@ -95,9 +111,14 @@ class SyncBar(Horizontal):
             )
         finally:
             await client.close()
-        self._report(report)
 
     def _tell(self, at: Progress) -> None:
+        self.post_message(self.At(at))
+
+    def on_sync_bar_at(self, event: At) -> None:
+        """Draw how far it is."""
+        event.stop()
+        at = event.at
         doing = "Reading" if at.stage == "members" else "Looking for members gone from"
         self.query_one(Label).update(f"{doing} {inert(at.name, 40)}: {at.done:,} of {at.total:,}")
         self.query_one(ProgressBar).update(total=at.total or None, progress=at.done)

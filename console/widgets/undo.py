@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from textual import on
 from textual.app import ComposeResult
@@ -32,7 +31,7 @@ class Undo(Horizontal):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ends: datetime | None = None
+        self._blast: Blast | None = None
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -43,13 +42,13 @@ class Undo(Horizontal):
 
     def show(self, blast: Blast) -> None:
         """Count down for a blast whose window is open; be gone for any other."""
-        self._ends = blast.sends_from if blast.state == "running" else None
+        self._blast = blast
         self._tick()
         if self.display and self._timer is None:
             self._timer = self.set_interval(TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        left = (self._ends - now()).total_seconds() if self._ends is not None else 0.0
+        left = self._blast.undo_left(now()) if self._blast is not None else 0.0
         self.display = left > 0
         if self.display:
             self.query_one(Digits).update(str(math.ceil(left)))

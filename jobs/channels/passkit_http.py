@@ -278,6 +278,7 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, boo
                 yield whole, True
         if rest:
             parts.append(rest)
+        await asyncio.sleep(0)  # else a page that is here already is taken in one go, and a screen waits
     last = b"".join(parts)
     if last.strip():
         yield last, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic, process_time
 from typing import Any
@@ -21,11 +22,14 @@ LONG = 1.0
 """Seconds: a screen that pauses for less, in case another key comes, is waited for."""
 
 
-async def settled(pilot: Pilot[Any]) -> None:
-    """Wait until all workers but those that ask a person are done, and short pauses, and all is drawn."""
+async def settled(pilot: Pilot[Any], pause: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Wait until all workers but those that ask a person are done, and short pauses, and all is drawn.
+
+    `pause` waits for the process; by default, and that takes longer, for each widget to say that it rests.
+    """
     quiet = 0
     while quiet < 3:
-        await pilot.pause()
+        await (pause or pilot.pause)()
         busy = [one for one in pilot.app.workers if not one.is_finished and one.group not in ASKING]
         pauses = [one._task for one in pilot.app.screen._timers if one._repeat == 0 and one._interval < LONG]
         running = [task for task in pauses if task is not None and not task.done()]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList
 
@@ -146,6 +147,36 @@ async def test_failed_batches_stand_first_with_count_reason_and_code(desk: Desk,
         assert counts(desk, RUNNING)["failed"] == 6
         assert [line.split()[0] for line in shown(pilot) if " ! " in line] == ["2", "4"]
     assert last_act(desk) == ("blast.retry", "5")
+
+
+async def test_a_pane_of_one_cell_is_survived(desk: Desk, console: Make) -> None:
+    fail_some(desk)
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_blast(pilot, RUNNING)
+        for keys in (("w",), ("t",)):
+            await press(pilot, *keys)
+            await pilot.resize_terminal(1, 1)
+            await press(pilot, "down")
+            await pilot.resize_terminal(80, 24)
+        assert isinstance(app.screen, RetryScreen)
+
+
+async def test_what_failed_while_the_question_stood_is_not_retried_along(desk: Desk, console: Make) -> None:
+    fail_some(desk)
+    app = console(desk)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_blast(pilot, RUNNING)
+        await press(pilot, "t")
+        assert str(app.screen.query_one("#yes", Button).label) == "Retry 16"
+        with desk.database.write() as connection:
+            more = sa.text("UPDATE deliveries SET state = 'failed' WHERE blast_id = 5 AND state = 'pending'")
+            assert connection.execute(more).rowcount
+        failed = counts(desk, RUNNING)["failed"]
+        await press(pilot, "tab", "enter")
+        (told,) = [one.message for one in app._notifications]
+        assert told.startswith(f"blast 5: {failed} have failed by now, and 16 were confirmed")
+    assert counts(desk, RUNNING)["failed"] == failed
 
 
 async def test_a_retry_by_mouse_of_one_reason_goes_live_in_words(console: Make, live_desk: Desk) -> None:

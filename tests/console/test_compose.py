@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, Select, TextArea
+from textual.widgets import Button, Input, OptionList, Select, TextArea
 
 from console import editor
 from console.app import Console
@@ -374,6 +374,33 @@ async def test_an_editor_of_ones_own_is_opened_from_within_the_text(
         monkeypatch.setattr(editor, "edit", edited)  # a test's terminal cannot be lent
         await press(pilot, "f4")
         assert app.screen.query_one(TextArea).text == "Two cakes for one today"
+
+
+async def test_an_earlier_text_is_taken_up_and_can_be_undone(desk: Desk, console: Make) -> None:
+    """Hostile ones are only text; each is offered once, the newest first; Escape takes none."""
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3")
+        app.screen.query_one("#text", TextArea).text = "mine"
+        await press(pilot, "ctrl+t")
+        offered = app.screen.query_one(OptionList)
+        assert offered.option_count == 6
+        assert str(offered.options[3].prompt).startswith("A mistake [/oops]\n  blast 3, cancelled")
+        await press(pilot, "escape")
+        area = app.screen.query_one("#text", TextArea)
+        assert area.text == "mine"
+        await press(pilot, "ctrl+t", "down", "down", "down", "enter")
+        assert area.text == "A mistake [/oops]"
+        assert app.focused is area
+        await press(pilot, "ctrl+z")
+        assert area.text == "mine"
+
+
+async def test_before_the_first_plan_there_is_no_earlier_text(bare_desk: Desk, console: Make) -> None:
+    app = console(bare_desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3", "ctrl+t")
+        assert "No text was planned yet." in text_of(pilot)
 
 
 async def test_a_draft_outlives_the_console(desk: Desk, console: Make) -> None:

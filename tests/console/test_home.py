@@ -21,14 +21,15 @@ from console.screens.imports import ImportsScreen
 from console.widgets.table import VirtualTable
 from jobs import overview
 from jobs.overview import URGENT, Overview
-from store import audit, imports, ledger
+from store import audit, imports, ledger, programs
 from store.database import Database
+from store.programs import Program
 from store.schema import batches, blasts, pacers, workers
 from store.settings import load
 from tests.cli.conftest import run
 from tests.console.conftest import seat
 from tests.console.hands import rows, settled, text_of
-from tests.console.seed import ACTOR, CAFE, COUPONS, Clock, fill, stopped
+from tests.console.seed import ACTOR, CAFE, COUPONS, TICKETS, Clock, fill, stopped
 from tests.console.steps import press, said
 
 MakeConsole = Callable[[Desk], Console]
@@ -239,6 +240,13 @@ async def test_the_first_day_teaches_three_steps(bare_desk: Desk, console: MakeC
         for step in ("1  Press 1, then s", "2  Press 2", "3  Press 3"):
             assert step in text
         assert "REHEARSAL" in said(pilot, "#glance")
+        with bare_desk.database.write() as connection:
+            programs.upsert_program(
+                connection, Program(TICKETS, "rehearsal", "ticket", "Jazz nights", (), None)
+            )
+        app.screen.look_again()  # type: ignore[attr-defined]
+        await settled(pilot)
+        assert "1  Press 1: your programs" in text_of(pilot)
 
 
 @anyio

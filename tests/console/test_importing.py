@@ -108,6 +108,13 @@ async def say_yes(pilot: Pilot[Any]) -> None:
     await press(pilot, "tab", "enter")
 
 
+async def test_a_home_that_nobody_has_is_told(desk: Desk, console: MakeConsole) -> None:
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_file(pilot, "~no-such-user/customers.csv")
+        assert "there is no such home" in said(pilot, "#trouble")
+
+
 async def test_a_file_is_imported_and_undone_by_keys(desk: Desk, console: MakeConsole) -> None:
     before = stored(desk)
     app = console(desk)

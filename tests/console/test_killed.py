@@ -1,109 +1,31 @@
-"""The console killed in mid-blast: no blast is harmed, and the next console shows the truth at once."""
+"""The console killed at any moment, and two at once: no blast is harmed, and what is shown is the truth."""
 
 from __future__ import annotations
 
-import codecs
-import fcntl
-import os
-import pty
-import re
 import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from console.desk import Desk
 from console.memory import Memory
-from jobs import blasts, plans
+from console.screens.draft import Draft
+from jobs import audiences, blasts, plans
 from store import audit, claims, ledger
 from store.audiences import Selection
 from store.database import Database
 from store.migrations import migrate
-from store.schema import deliveries, workers
-from store.settings import HOME_VARIABLE, load
+from store.schema import deliveries, members, workers
+from store.settings import Settings, load
 from store.times import now
-from tests.console.seed import CAFE, Clock, add_members, add_programs, send
-
-SIZE = (100, 30)
-PATIENCE = 20.0
-MOVES = re.compile(r"\x1b\[(\d+);(\d+)H|\x1b\[[0-9;?]*[A-Za-z]|\x1b[^\[]|[\r\n]")
-
-
-class Terminal:
-    """A console in a terminal of its own, and the words that stand on it."""
-
-    def __init__(self, home: Path) -> None:
-        self.ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
-        self.child = subprocess.Popen(
-            [sys.executable, "-c", "from console.cli import main; main()"],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            env=os.environ
-            | {HOME_VARIABLE: str(home), "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},
-        )
-        os.close(theirs)
-        self._text = codecs.getincrementaldecoder("utf-8")("replace")
-        self._written = ""
-        self._lines = [[" "] * SIZE[0] for _ in range(SIZE[1])]
-        self._place = 0, 0
-
-    def wait_for(self, *words: str) -> None:
-        """Wait until all of the words stand on the screen."""
-        until = time.monotonic() + PATIENCE
-        while not all(word in self.shown for word in words):
-            assert time.monotonic() < until, f"waited in vain for {words} on\n{self.shown}"
-            assert self.child.poll() is None, f"it has ended\n{self.shown}"
-            if select.select([self.ours], [], [], 0.1)[0]:
-                self._draw(self._text.decode(os.read(self.ours, 65_536)))
-
-    def press(self, keys: str) -> None:
-        os.write(self.ours, keys.encode())
-
-    def kill(self) -> None:
-        os.kill(self.child.pid, signal.SIGKILL)
-        self.child.wait(PATIENCE)
-        os.close(self.ours)
-
-    @property
-    def shown(self) -> str:
-        """What stands there, line by line."""
-        return "\n".join("".join(line) for line in self._lines)
-
-    def _draw(self, written: str) -> None:
-        """Follow the cursor; a sequence that has not come whole is kept."""
-        self._written += written
-        whole = self._written.rfind("\x1b")
-        whole = whole if whole >= 0 and not MOVES.match(self._written, whole) else len(self._written)
-        text, self._written = self._written[:whole], self._written[whole:]
-        at, row, column = 0, *self._place
-        for move in MOVES.finditer(text):
-            row, column = self._put(text[at : move.start()], row, column)
-            if move.group(1):
-                row, column = int(move.group(1)) - 1, int(move.group(2)) - 1
-            elif move.group() == "\r":
-                column = 0
-            elif move.group() == "\n":
-                row += 1
-            at = move.end()
-        self._place = self._put(text[at:], row, column)
-
-    def _put(self, text: str, row: int, column: int) -> tuple[int, int]:
-        for character in text:
-            if row < SIZE[1] and column < SIZE[0]:
-                self._lines[row][column] = character
-            column += 1
-        return row, column
+from tests.console.seed import CAFE, Clock, add_members, add_programs, double_members, send
+from tests.console.terminal import CTRL_R, ENTER, ESCAPE, PATIENCE, Terminal
 
 
 @pytest.fixture
@@ -186,3 +108,155 @@ def memory_of(home: Path) -> Path:
     """The memory of whoever runs the tests."""
     settings = load(home)
     return Desk(lambda: settings).memory_file
+
+
+MEMBERS = 60 * 2**9
+"""So many that whatever is done to all of them can be caught in the middle."""
+
+
+@dataclass
+class Home:
+    """A store without a worker; its consoles ask for every count, and wait before they send."""
+
+    path: Path
+    database: Database
+    settings: Settings
+    terminals: list[Terminal]
+
+    def open(self, *words: str) -> Terminal:
+        """One more console."""
+        self.terminals.append(Terminal(self.path, *words))
+        return self.terminals[-1]
+
+    def remember(self, **kept: Any) -> None:
+        """What the next console begins with."""
+        memory = Memory(memory_of(self.path))
+        for key, value in kept.items():
+            memory.put(key.replace("_", "."), value)
+        memory.save()
+
+    def holds(self) -> dict[int, tuple[str, int, int]]:
+        """The state of each blast, with how many wait and how many do not; the audit has to be whole."""
+        with self.database.read() as connection:
+            assert audit.verify(connection)[1] is None
+            found = {}
+            for one in ledger.list_blasts(connection, self.settings.account):
+                counts = ledger.tally(connection, one.id).counts
+                rest = counts["sending"] + counts["accepted"] + counts["failed"]
+                assert counts["planned"] == counts["pending"] + counts["skipped"] + rest
+                found[one.id] = one.state, counts["pending"], rest
+            return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, terminals: list[Terminal]) -> Iterator[Home]:
+    (tmp_path / "passbell.toml").write_text(
+        "[console]\nstart_worker = false\ntype_count_from = 1\n[engine]\nundo_seconds = 60\n"
+    )
+    settings = load(tmp_path, {})
+    database = Database(settings.store_url)
+    migrate(database)
+    with database.write() as connection:
+        add_programs(connection, settings.account)
+    add_members(database, CAFE, 60)
+    yield Home(tmp_path, database, settings, terminals)
+    database.close()
+
+
+def count_members(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(members)).scalar_one())
+
+
+def test_killed_on_the_way_to_a_blast(home: Home) -> None:
+    """While it plans, with the launch asked for, within the undo window: each end, and what is there then."""
+    while count_members(home.database) < MEMBERS:
+        double_members(home.database, CAFE)
+    draft = Draft(CAFE, "all", "", "Hello {first_name|friend}", "marketing", "").as_json()
+    home.remember(screen={"mode": "compose"}, compose_draft=draft)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        planning = home.open()
+        planning.wait_for("Plan and launch", "alert", "Hello")
+        planning.send(CTRL_R)
+        planning.wait_for("Writing texts: ")
+        planning.kill(number)
+        assert home.holds() == {}
+
+    asked = home.open()
+    asked.wait_for("Plan and launch", "alert", "Hello")
+    asked.send(CTRL_R)
+    asked.wait_for("Writing texts: ")
+    asked.send(ESCAPE)
+    asked.wait_for("Stopped: nothing was planned.")
+    assert home.holds() == {}
+    asked.press(CTRL_R)
+    asked.wait_for("to make sure")
+    asked.hang_up()
+    ((state, count, gone),) = home.holds().values()
+    assert (state, gone) == ("planned", 0)
+
+    undo = home.open("console", "--blast", "1")
+    undo.wait_for("PLANNED", f"{count:,} pending")
+    undo.press("l")
+    undo.wait_for("to make sure")
+    undo.press(*str(count), ENTER, ENTER)
+    undo.wait_for("seconds until the first message leaves", "RUNNING")
+    undo.kill()
+    assert home.holds() == {1: ("running", count, 0)}
+
+    again = home.open("console", "--blast", "1")
+    again.wait_for("RUNNING", "seconds until the first message leaves", f"{count:,} pending")
+    again.press("x")
+    again.wait_for("Stopped. Nobody was messaged.", "CANCELLED")
+    again.kill(signal.SIGINT)
+    assert again.child.returncode == 0
+    assert home.holds() == {1: ("cancelled", 0, 0)}
+
+
+def test_two_consoles_at_once_do_opposite_things(home: Home) -> None:
+    """The same plan launched twice is one launch; the last word counts; and each sees what the other did."""
+    gold = audiences.save(home.database, CAFE, "gold", Selection("where", "tier = 'gold'"), actor="ann")
+    plan = plans.plan(home.database, home.settings, program=CAFE, chosen=gold, text="Cake", actor="ann")
+    count = plan.tally.counts["pending"]
+    home.remember(compose_draft=Draft(CAFE, "saved:gold", "", "Tea", "marketing", "").as_json())
+    one, other = both = [home.open("console", "--blast", "1") for _ in range(2)]
+    for each in both:
+        each.wait_for("PLANNED", f"{count:,} pending")
+        each.press("l")
+        each.wait_for("to make sure")
+        each.press(*str(count), ENTER)
+    for each in both:
+        each.send(ENTER)
+    for each in both:
+        each.wait_for("RUNNING", "seconds until the first message leaves")
+    assert acts(home).count("blast.launch") == 1
+
+    one.press("p")
+    other.wait_for("PAUSED")
+    one.send("r")
+    other.send("r")
+    for each in both:
+        each.wait_for("RUNNING")
+    assert acts(home).count("blast.running") == 1
+    other.send("p")
+    one.send("x")
+    for each in both:
+        each.wait_for("CANCELLED")
+    assert home.holds() == {1: ("cancelled", 0, 0)}
+    other.press("p")
+    other.wait_for("it is cancelled")
+
+    one.press("3")
+    one.wait_for("Plan and launch", "gold", "alert")
+    audiences.delete(home.database, CAFE, "gold", actor="bob")
+    one.press(CTRL_R)
+    one.wait_for("there is no audience gold in this program", "Tea")
+    assert list(home.holds()) == [1]
+    for each in both:
+        each.kill(signal.SIGTERM)
+
+
+def acts(home: Home) -> list[str]:
+    """What the audit holds, the newest first."""
+    with home.database.read() as connection:
+        return [entry.act for entry in audit.page(connection, limit=100)]

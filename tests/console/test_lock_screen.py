@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,12 +98,13 @@ PIECES = st.sampled_from(
     title=st.text(max_size=60),
     width=st.integers(LEAST, MOST),
     plain=st.booleans(),
+    mine=st.sampled_from((True, False, None)),
 )
-def test_no_text_breaks_the_frame(text: str, title: str, width: int, plain: bool) -> None:
+def test_no_text_breaks_the_frame(text: str, title: str, width: int, plain: bool, mine: bool | None) -> None:
     use_ascii(plain)
     try:
         for wallet, own in (("apple", False), ("google", False), ("google", True)):
-            shown = showing(wallet, seen(text=text), Wording(title), own=own)
+            shown = replace(showing(wallet, seen(text=text), Wording(title), own=own), mine=mine)
             for head in ([], head_lines("15:21", "Saturday 21 November", large=True)):
                 lines = phone(shown, width, LIGHT if plain else DARK, head, 12)
                 assert len(lines) >= 12

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -323,6 +325,50 @@ async def test_rules_that_change_under_the_question_are_told_and_planned_anew_by
         assert isinstance(app.screen, ComposeScreen)
         assert app.screen.query_one(TextArea).text == "Gold evening"
     assert [blast(desk, one).state for one in (NEXT, NEXT + 1)] == ["planned", "planned"]
+
+
+async def test_a_launch_that_is_under_way_is_not_left_as_if_it_was_none(
+    desk: Desk, console: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, launch = Event(), Event(), blasts.launch
+    asked = []
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        asked.append(given)
+        begun.set()
+        assert go_on.wait(30)
+        return launch(*given, **named)
+
+    monkeypatch.setattr(blasts, "launch", slowly)
+    app = console(desk)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_blast(pilot, PLANNED)
+        await press(pilot, "l", "tab")
+        await pilot.press("enter", "enter")
+        assert await asyncio.to_thread(begun.wait, 30)
+        await pilot.press("escape")
+        await pilot.click("#cancel")
+        assert isinstance(app.screen, LaunchScreen)
+        assert said(pilot, "#moment") == "Launching …"
+        assert next(one.message for one in app._notifications).startswith("It is being launched")
+        go_on.set()
+        await settled(pilot)
+        assert isinstance(app.screen, BlastScreen)
+        assert blast(desk, PLANNED).state == "running"
+    assert len(asked) == 1
+
+
+async def test_enter_held_down_in_the_field_for_the_time_sends_nothing(desk: Desk, console: Make) -> None:
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_blast(pilot, PLANNED)
+        await press(pilot, "l")
+        app.screen.query_one("#at", Input).focus()
+        await press(pilot, "enter")
+        assert app.focused is app.screen.query_one("#cancel")
+        await press(pilot, *["enter"] * 3)
+        assert isinstance(app.screen, BlastScreen)
+    assert blast(desk, PLANNED).state == "planned"
 
 
 async def test_what_is_scheduled_is_not_planned_a_second_time(

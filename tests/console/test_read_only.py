@@ -22,6 +22,7 @@ from console.screens.import_file import ImportFileScreen
 from console.screens.imports import ImportsScreen
 from console.screens.launch import LaunchScreen
 from console.screens.member import MemberScreen
+from console.widgets.table import VirtualTable
 from jobs import plans
 from jobs.intake.rows import open_table
 from store import programs
@@ -63,6 +64,7 @@ ACTS_BEHIND = {
     "programs.stop": "sync",
     "programs.sync": "sync",
     "programs.sync_all": "sync",
+    "table.export": "list.export",
 }
 """What each action that takes a role does in the end."""
 READ_ONLY = why_not("viewer", "operator")
@@ -94,7 +96,8 @@ async def refused(pilot: Pilot[Any], scope: str, told: list[str], needs: str = "
         if action.role == "viewer" or needs not in ("", action.role):
             continue
         screen = pilot.app.screen
-        screen.set_focus(None)  # a field would take the key for a letter
+        # a field would take the key for a letter, and a list has keys of its own
+        screen.set_focus(screen.query(VirtualTable).first() if scope == "table" else None)
         told.clear()
         await pilot.press(action.keys[0])
         await settled(pilot)
@@ -150,6 +153,7 @@ async def test_every_key_that_changes_something_says_why_and_changes_nothing(
         pressed = set()
         for scope, go in (
             ("programs", at_key("1")),
+            ("table", at_key("1")),
             ("fields", opening(lambda: FieldsScreen(cafe))),
             ("imports", opening(lambda: ImportsScreen(CAFE))),
             (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from console import places
 from console.app import Console
 from console.desk import Desk
 from console.memory import Memory
@@ -64,6 +65,7 @@ async def test_the_screen_that_was_left_is_there_again(desk: Desk, console: Make
     [
         ({"mode": "blasts", "blast": 99}, "blasts"),
         ({"mode": "blasts", "blast": "5"}, "blasts"),
+        ({"mode": "blasts", "blast": 2**63}, "blasts"),
         ({"mode": "programs", "program": "gone"}, "programs"),
         ({"mode": "opening"}, "home"),
         ({"mode": ["x"]}, "home"),
@@ -90,7 +92,7 @@ async def test_a_screen_that_the_settings_name_goes_over_the_last_one(
     app = console(at_last(desk, **{"console.start": "audiences"}))
     async with app.run_test(size=(100, 30)) as pilot:
         await press(pilot, "5")
-        app.keep_place()
+        places.keep(app)
         await settled(pilot)
     app = console(at_last(desk, **{"console.start": "audiences"}))
     async with app.run_test(size=(100, 30)) as pilot:

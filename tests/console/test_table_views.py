@@ -25,7 +25,7 @@ from console.desk import Desk
 from console.widgets import looking
 from console.widgets.rows import share_out
 from console.widgets.table import Column, Row, VirtualTable
-from store import members
+from store import audit, members
 from store.errors import UsageError
 from store.view import View
 from tests.console.conftest import seat
@@ -110,6 +110,31 @@ class TableApp(App[None]):
 def many(length: int = 500) -> Things:
     """`row 0` of size 0 and so on, every third of them called gold."""
     return Things([(f"{'gold' if n % 3 == 0 else 'row'} {n}", n) for n in range(length)])
+
+
+class Waiting(Things):
+    """Rows that are counted once they may be."""
+
+    may: asyncio.Event
+
+    async def count(self, view: View) -> int:
+        """How many fit, after a wait."""
+        await self.may.wait()
+        return await super().count(view)
+
+
+async def test_keys_that_come_quicker_than_the_rows_add_up() -> None:
+    source = Waiting(many(30).things)
+    source.may = asyncio.Event()
+    source.may.set()
+    app = TableApp(source)
+    async with app.run_test(size=(80, 12)) as pilot:
+        await settled(pilot)
+        source.may.clear()
+        await pilot.press("right", "O", "O")
+        source.may.set()
+        await settled(pilot)
+        assert app.table.view == View(order="size", descending=True)
 
 
 async def test_the_column_in_hand_orders_up_down_and_not_at_all() -> None:
@@ -416,6 +441,10 @@ async def test_what_is_seen_is_exported_and_what_is_marked_of_it(
         pilot.app.screen.query_one("#path", Input).value = str(tmp_path / "all.txt")
         await press(pilot, "enter")
         assert "an export ends in" in text_of(pilot)
+        for name, told in (("~no-such-user/m.csv", "there is no such home"), ("a\0.csv", "cannot have this")):
+            pilot.app.screen.query_one("#path", Input).value = name
+            await press(pilot, "enter")
+            assert told in text_of(pilot)
         pilot.app.screen.query_one("#path", Input).value = str(tmp_path / "all.csv")
         await press(pilot, "enter")
         keys = rows(pilot, "#members")
@@ -437,6 +466,10 @@ async def test_what_is_seen_is_exported_and_what_is_marked_of_it(
         assert "exists already" in text_of(pilot)
         await press(pilot, "escape")
         assert app.screen.query("#members")
+    with desk.database.read() as connection:
+        two, every = (one.details for one in audit.page(connection, limit=2))
+    assert (every["list"], every["rows"], every["file"]) == ("members", len(keys), "all.csv")
+    assert (two["rows"], two["file"], "name" in two["columns"]) == (2, "two.ndjson", False)
 
 
 async def test_an_export_that_is_stopped_leaves_nothing(

@@ -157,6 +157,7 @@ def test_a_flag_or_variable_takes_rights_away(
     [
         ('role = "viewer"', {}, {"role": "admin"}, "--set: `access.role` .*passbell.toml says viewer"),
         ('role = "viewer"', {"ROLE": "operator"}, {}, "environment: `PASSBELL_ACCESS__ROLE` .* says viewer"),
+        ('role = "viewer"', {"role": "admin"}, {}, "environment: `PASSBELL_ACCESS__ROLE` .* says viewer"),
         ("", {"ROLE": "viewer"}, {"role": "operator"}, "--set: `access.role` .* the environment says viewer"),
         (
             "read_only = true",
