@@ -396,6 +396,22 @@ async def test_an_earlier_text_is_taken_up_and_can_be_undone(desk: Desk, console
         assert area.text == "mine"
 
 
+async def test_one_key_leads_to_the_text_and_enter_from_the_fields_above(desk: Desk, console: Make) -> None:
+    """It writes on at the end; Escape leaves it, and the key is a key again. A click on its word does the same."""
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3", "e", *"We", "escape", "n", "e", *"e")
+        area = app.screen.query_one("#text", TextArea)
+        assert area.text == "Wee"
+        app.screen.query_one("#category").focus()
+        await press(pilot, "t", "enter", "s")
+        assert area.text == "Wees"
+        await press(pilot, "escape")
+        await pilot.click("#text-line Parts", offset=(2, 0))
+        await settled(pilot)
+        assert app.focused is area
+
+
 async def test_before_the_first_plan_there_is_no_earlier_text(bare_desk: Desk, console: Make) -> None:
     app = console(bare_desk)
     async with app.run_test(size=(80, 24)) as pilot:

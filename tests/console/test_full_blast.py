@@ -109,7 +109,7 @@ def test_by_mouse_alone(house: House, open_console: Open) -> None:
     terminal.wait_for("NEEDS YOU", "REHEARSAL", "1 worker")
     terminal.click("3 Compose")
     terminal.wait_for("Plan and launch", "All active members", "alert")
-    terminal.click("earlier text")
+    terminal.click("^t earlier")
     terminal.click(TEXT, line="Two for one")
     terminal.wait_for("K   Two for one", "will get it")
     terminal.click("Plan and launch")
