@@ -111,7 +111,8 @@ class Console(Acting, App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What drawn lines go through: Textual's, or ours on a terminal without signs or colours."""
-        return terminal.filters(super().get_line_filters(), without_colours=self.no_color)
+        few = self.console.color_system == "standard"
+        return terminal.filters(super().get_line_filters(), without_colours=self.no_color, few_colours=few)
 
     # The actions
 

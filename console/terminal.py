@@ -12,7 +12,7 @@ from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.filter import LineFilter
+from textual.filter import DimFilter, LineFilter
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from console import plots
@@ -96,8 +96,15 @@ def use_ascii(on: bool) -> None:
     ScrollBar.renderer = WholeCells if on else ScrollBarRender
 
 
-def filters(usual: Sequence[LineFilter], *, without_colours: bool) -> Sequence[LineFilter]:
-    """The filters that every line goes through; `usual` are Textual's, shades of grey among them."""
+def filters(
+    usual: Sequence[LineFilter], *, without_colours: bool, few_colours: bool = False
+) -> Sequence[LineFilter]:
+    """The filters that every line goes through; `usual` are Textual's, shades of grey among them.
+
+    A terminal of 16 colours dims by itself: the nearest of them to a paler shade may be the ground's own.
+    """
     if without_colours:
         usual = [_COLOURLESS]
+    elif few_colours:
+        usual = [one for one in usual if not isinstance(one, DimFilter)]
     return [_MUTE, *usual, _ASCII] if plots.is_ascii() else [_MUTE, *usual]

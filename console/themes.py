@@ -43,8 +43,6 @@ THEMES = (
             "text-disabled": "#51585f",
             "primary-muted": "#e4edf6",
             "block-cursor-blurred-background": "#e4edf6",
-            "on-success": "#ffffff",
-            "on-error": "#ffffff",
             "block-cursor-background": "#c9dff5",
             "block-cursor-foreground": "#0b2239",
             "button-color-foreground": "#ffffff",
@@ -68,8 +66,6 @@ THEMES = (
             "text-disabled": "#d0d0d0",
             "primary-muted": "#12304a",
             "block-cursor-blurred-background": "#12304a",
-            "on-success": "#000000",
-            "on-error": "#000000",
             "line": "#b0b0b0",
             "rest": "#b0b0b0",
             "block-cursor-background": "#0a4aa8",
@@ -97,8 +93,6 @@ THEMES = (
             "text-disabled": "#303030",
             "primary-muted": "#dce6f5",
             "block-cursor-blurred-background": "#dce6f5",
-            "on-success": "#ffffff",
-            "on-error": "#ffffff",
             "line": "#505050",
             "rest": "#505050",
             "block-cursor-background": "#a9ccff",
@@ -130,7 +124,7 @@ def completed(variables: dict[str, str]) -> dict[str, str]:
         return dict.fromkeys(("quiet", *LINES), "ansi_bright_black") | words_on | variables
     grounds = [ground + Color.parse(variables[name]) for name in GROUNDS]
     ours = {"quiet": _apart(ground, text, 0.62, TEXT, (ground,))}
-    ours |= dict.fromkeys(("on-success", "on-error"), variables["text"])
+    ours |= {f"on-{name}": _readable_on(Color.parse(variables[name])) for name in ("success", "error")}
     for name, shade in LINES.items():
         seen = contrast(Color.parse(variables[shade]), ground) >= SEEN
         ours[name] = variables[shade] if seen else _apart(ground, text, 0.3, SEEN, (ground,))
@@ -142,6 +136,11 @@ def contrast(one: Color, other: Color) -> float:
     """How far two colours are apart in lightness, as WCAG 2 has it: 1 to 21."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def _readable_on(ground: Color) -> str:
+    """Black or white, whichever is further apart from a ground."""
+    return max(("#ffffff", "#000000"), key=lambda name: contrast(Color.parse(name), ground))
 
 
 def _apart(start: Color, text: Color, share: float, least: float, grounds: Iterable[Color]) -> str:

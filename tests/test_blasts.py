@@ -19,6 +19,7 @@ from store.ledger import Blast
 from store.migrations import migrate
 from store.programs import Program, Tier
 from store.schema import blasts as blast_table
+from store.schema import deliveries
 from store.settings import Settings, load
 from store.times import now, rfc3339
 
@@ -395,3 +396,37 @@ def test_urgency_and_limits_are_changed_while_it_runs(database: Database, settin
     assert acts(database)[3:] == [
         *("urgent", "launch", "urgent", "urgent", "concurrency", "concurrency", "cancelled")
     ]
+
+
+VERBS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "pause": (blasts.pause, {}),
+    "resume": (blasts.resume, {"ring": lambda _: None}),
+    "cancel": (blasts.cancel, {}),
+    "adjust": (blasts.set_urgent, {"urgent": True}),
+    "retry": (blasts.retry, {"ring": lambda _: None}),
+    "launch": (blasts.launch, {"ring": lambda _: None, "expect": 10, "send_at": now() + timedelta(hours=1)}),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_refuses_in_the_states_that_the_table_leaves_out(
+    database: Database, settings: Settings, verb: str
+) -> None:
+    """Screens dim keys by `ledger.MAY`. To become what it is already is refused to none."""
+    blast_id = plan(database, settings).blast.id
+    already = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
+    done, more = VERBS[verb]
+    for state in ledger.STEPS:
+        with database.write() as connection:
+            connection.execute(blast_table.update().values(state=state))
+            waits = deliveries.c.state.in_(("pending", "skipped", "failed"))
+            connection.execute(deliveries.update().where(waits).values(state="pending", reason=None))
+            one = sa.select(sa.func.min(deliveries.c.id)).scalar_subquery()
+            failed = deliveries.update().where(deliveries.c.id == one)
+            connection.execute(failed.values(state="failed", reason="timeout"))
+        try:
+            say(done, database, settings, blast_id, **more)
+            refused = False
+        except Refused:
+            refused = True
+        assert refused == (state not in ledger.MAY[verb] and state != already.get(verb)), state

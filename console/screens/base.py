@@ -7,6 +7,7 @@ from typing import Any
 
 from textual import getters
 from textual.app import ComposeResult
+from textual.events import ScreenResume
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -26,6 +27,8 @@ class ConsoleScreen(Acting, Screen[Any]):
     look_seconds: float | None = None
     """How often to look again while the screen is seen; it also does when it comes back into view."""
 
+    _styled_for = ""
+
     def compose(self) -> ComposeResult:
         """Masthead, body, footer."""
         yield Masthead(self.mode)
@@ -41,8 +44,14 @@ class ConsoleScreen(Acting, Screen[Any]):
         if self.look_seconds is not None:
             self.set_interval(self.look_seconds, self._look_if_seen)
 
-    def on_screen_resume(self) -> None:
-        """Look again on coming back, and remember to have been here."""
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Look again on coming back, and remember to have been here.
+
+        Textual styles each widget anew then, which takes longer than all the rest, and is only of use
+        where the theme changed meanwhile.
+        """
+        event.refresh_styles = self._styled_for != self.app.theme
+        self._styled_for = self.app.theme
         places.keep(self.app)
         self.look_again()
 

@@ -51,7 +51,7 @@ OWN_DELIVERY_COLUMNS = (
 )
 """Of passes that we issue: with what is known of the phone."""
 EMPTY = {
-    "batches": "No batch yet: a worker claims the first ones when the blast is launched.",
+    "batches": "No batch yet: once the blast is launched and its countdown is over, a worker claims the first.",
     "deliveries": "No delivery is like that. Press / to show others.",
 }
 

@@ -14,11 +14,10 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from console import editor
 from console.actions import bindings
 from console.plain import inert
-from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, kept
+from console.screens.draft import ALL, SAVED, WHERE, Draft, Glance, freeze, kept
 from console.screens.outlook import OutlookScreen
-from console.widgets.job_bar import JobBar, Progress, Stopped
+from console.widgets.job_bar import JobBar, Stopped
 from console.widgets.parts import Parts
-from jobs import plans
 from store import audiences, programs, texts
 from store.consents import PURPOSES
 from store.errors import PassbellError
@@ -257,7 +256,7 @@ class ComposeScreen(OutlookScreen):
         from console.screens.launch import LaunchScreen
 
         try:
-            planned = await self.query_one(JobBar).run(partial(self._freeze, draft), left=LEFT)
+            planned = await self.query_one(JobBar).run(partial(freeze, self.app.desk, draft), left=LEFT)
             program = self._programs[draft.program_id]
             launched = await self.app.push_screen_wait(LaunchScreen(planned, program))
         except Stopped:
@@ -277,20 +276,3 @@ class ComposeScreen(OutlookScreen):
         self.query_one("#text", TextArea).clear()
         self.query_one("#category", Input).clear()
         self.query_one("#purpose", Select).value = MARKETING
-
-    def _freeze(self, draft: Draft, progress: Progress) -> plans.Plan:
-        desk = self.app.desk
-        with desk.database.read() as connection:
-            chosen = draft.chosen(connection)
-        message = draft.message()
-        return plans.plan(
-            desk.database,
-            desk.settings,
-            program=draft.program_id,
-            chosen=chosen,
-            text=draft.text,
-            purpose=message.purpose,
-            category=message.category,
-            actor=desk.actor,
-            progress=progress,
-        )

@@ -12,6 +12,7 @@ from console import words
 from console.widgets.figures import figure_lines, skipped_lines, waiting_lines
 from jobs.engine.gate import Message
 from jobs.phones import Wording, wording
+from jobs.plans import Plan, Progress, plan
 from jobs.preview import Preview, Seen, extremes, preview, see
 from store import audiences, preferences
 from store.audiences import Audience, Selection
@@ -21,6 +22,8 @@ from store.settings import Settings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+    from console.desk import Desk
 
 ALL, WHERE = "all", "where"
 SAVED = "saved:"
@@ -124,3 +127,21 @@ def outlook(figures: Preview | None, program: Program) -> Content:
         parts.append(Content.styled(f"{figures.skipped:>9,}  are left out", "bold"))
         parts.append(figure_lines(skipped_lines(figures.skipped_by_reason, short=True), 46))
     return Content("\n").join(part for part in parts if part)
+
+
+def freeze(desk: Desk, draft: Draft, progress: Progress) -> Plan:
+    """Plan it: from then on its audience and its text stay as they are."""
+    with desk.database.read() as connection:
+        chosen = draft.chosen(connection)
+    message = draft.message()
+    return plan(
+        desk.database,
+        desk.settings,
+        program=draft.program_id,
+        chosen=chosen,
+        text=draft.text,
+        purpose=message.purpose,
+        category=message.category,
+        actor=desk.actor,
+        progress=progress,
+    )

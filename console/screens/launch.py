@@ -80,7 +80,13 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
                 yield Static(plan_figures(self.planned, self.program, WIDTH), id="figures", markup=False)
             with Horizontal(id="when"):
                 yield Static("Start at", id="start")
-                yield Input(self._moment(), id="at", placeholder="now", max_length=40, compact=True)
+                yield Input(
+                    _typed(self.blast, self.program.time_zone),
+                    id="at",
+                    placeholder="now",
+                    max_length=40,
+                    compact=True,
+                )
                 yield Tick("Urgent: goes first", self.blast.urgent, id="urgent")
             yield Static(id="moment", markup=False)
             if self.must_type:
@@ -132,18 +138,6 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         self._look_at_moment()
         self.query_one("#replan").focus()
 
-    def _moment(self) -> str:
-        """The time that it has already, as it would be typed; a missed one is asked for a new one."""
-        send_at, zone = self.blast.send_at, self.program.time_zone
-        if send_at is None or send_at <= now():
-            return ""
-        local = send_at.astimezone(zone_of(zone)[0])
-        typed = f"{local:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
-        try:
-            return typed if read(typed, zone, at=now()) == send_at else local.isoformat()
-        except UsageError:  # as the clocks go back it happens twice: only its offset tells which
-            return local.isoformat()
-
     @property
     def must_type(self) -> bool:
         """Whether the count is so large that it has to be typed."""
@@ -165,7 +159,7 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
             told = Content(f"{in_words(self.at, zone)}, in {wait}. {inert(assumed(zone), 120)}")
         elif not trouble:
             told = Content.assemble(
-                (self._passed(), "$text-warning"),
+                (_passed(self.blast, self.program.time_zone), "$text-warning"),
                 (_undo(self.app.desk.settings.engine.undo_seconds), "$quiet"),
             )
         if self._outdated:
@@ -176,13 +170,6 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         launch.label = Content(f"{act} {self.count:,}")
         launch.refresh(layout=True)
         self._open_launch()
-
-    def _passed(self) -> str:
-        """That it had a time, which is over: a launch now may not be what was meant."""
-        send_at = self.blast.send_at
-        if send_at is None or send_at > now():
-            return ""
-        return f"Its time, {in_words(send_at, self.program.time_zone)}, has passed.\n"
 
     @on(Input.Changed, "#typed")
     def _open_launch(self) -> None:
@@ -307,6 +294,26 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
     def action_cancel(self) -> None:
         """Leave the plan alone."""
         self.dismiss(None)
+
+
+def _typed(blast: Blast, zone: str | None) -> str:
+    """The time that it has already, as it would be typed; a missed one is asked for a new one."""
+    send_at = blast.send_at
+    if send_at is None or send_at <= now():
+        return ""
+    local = send_at.astimezone(zone_of(zone)[0])
+    typed = f"{local:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+    try:
+        return typed if read(typed, zone, at=now()) == send_at else local.isoformat()
+    except UsageError:  # as the clocks go back it happens twice: only its offset tells which
+        return local.isoformat()
+
+
+def _passed(blast: Blast, zone: str | None) -> str:
+    """That it had a time, which is over: a launch now may not be what was meant."""
+    if blast.send_at is None or blast.send_at > now():
+        return ""
+    return f"Its time, {in_words(blast.send_at, zone)}, has passed.\n"
 
 
 def _undo(seconds: float) -> str:

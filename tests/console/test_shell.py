@@ -7,13 +7,11 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Button
 
@@ -43,46 +41,6 @@ def test_every_action_has_a_scope_a_meaning_and_an_id_of_its_own() -> None:
         assert action.id.startswith(f"{action.scope}.")
         assert action.meaning
         assert action.words
-
-
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [
-        ("console.screens.home", "HomeScreen"),
-        ("console.screens.programs", "ProgramsScreen"),
-        ("console.screens.audiences", "AudiencesScreen"),
-        ("console.screens.build", "BuildScreen"),
-        ("console.screens.compose", "ComposeScreen"),
-        ("console.screens.launch", "LaunchScreen"),
-        ("console.screens.blasts", "BlastsScreen"),
-        ("console.screens.blast", "BlastScreen"),
-        ("console.screens.blast_questions", "RetryScreen"),
-        ("console.screens.blast_questions", "RateScreen"),
-        ("console.screens.blast_questions", "MissedScreen"),
-        ("console.screens.audit", "AuditScreen"),
-        ("console.screens.member", "MemberScreen"),
-        ("console.screens.fields", "FieldsScreen"),
-        ("console.screens.form", "Form"),
-        ("console.screens.help", "HelpScreen"),
-        ("console.screens.why", "WhyScreen"),
-        ("console.screens.list_filter", "FilterScreen"),
-        ("console.screens.list_columns", "ColumnsScreen"),
-        ("console.screens.list_export", "ExportScreen"),
-        ("console.screens.delivery", "DeliveryScreen"),
-        ("console.screens.ask", "Ask"),
-        ("console.app", "Console"),
-        ("console.widgets.table", "VirtualTable"),
-    ],
-)
-def test_every_key_of_a_screen_has_a_method_behind_it(module: str, name: str) -> None:
-    screen = getattr(import_module(module), name)
-    bound = [binding for binding in screen.BINDINGS if isinstance(binding, Binding)]
-    assert bound
-    for binding in bound:
-        owner, verb = (
-            (Console, binding.action[4:]) if binding.action.startswith("app.") else (screen, binding.action)
-        )
-        assert hasattr(owner, f"action_{verb}"), binding
 
 
 async def test_number_keys_and_tabs_open_the_screens(desk: Desk, console: MakeConsole) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.color import ColorSystem
+from textual import constants
 from textual.color import Color
 from textual.theme import Theme
 
@@ -79,3 +81,21 @@ async def test_the_palettes_choice_is_kept_until_the_setting_changes(
         async with app.run_test(size=(100, 30)) as pilot:
             await settled(pilot)
             assert app.theme == theme
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_done_is_seen_among_sixteen_colours(
+    desk: Desk, console: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal dims it by itself: the shade that we would mix comes out as the ground's colour there."""
+    monkeypatch.setattr(constants, "COLOR_SYSTEM", "standard")
+    app = console(desk)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await press(pilot, "4", "end", "enter")
+        line = app.screen._compositor.render_strips(app.size)[-1]
+        dim = [one.style for one in line if one.style is not None and one.style.dim]
+        assert dim, [(one.text, str(one.style)) for one in line]
+        for style in dim:
+            assert style.color and style.bgcolor
+            seen, ground = (one.downgrade(ColorSystem.STANDARD) for one in (style.color, style.bgcolor))
+            assert seen != ground
