@@ -12,7 +12,7 @@ from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.filter import DimFilter, LineFilter
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from console import plots
@@ -106,5 +106,5 @@ def filters(
     if without_colours:
         usual = [_COLOURLESS]
     elif few_colours:
-        usual = [one for one in usual if not isinstance(one, DimFilter)]
+        usual = [one for one in usual if not isinstance(one, ANSIToTruecolor | DimFilter)]
     return [_MUTE, *usual, _ASCII] if plots.is_ascii() else [_MUTE, *usual]

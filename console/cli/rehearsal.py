@@ -82,6 +82,7 @@ def demo(context: click.Context, headless: bool, as_json: bool) -> None:
     if headless:
         context.exit(0 if _headless(as_json) else 1)
     require_terminal()
+    note("Making up members, phones and providers: some ten seconds. Nothing leaves this machine.")
     with stage.set_up(members=plot.MEMBERS, rate=plot.WATCHABLE_RATE) as settings:
         desk = Desk(lambda: settings)
         database = desk.database

@@ -19,8 +19,8 @@ from console.actions import Acting, bindings
 from console.app import Console
 from console.plain import inert
 from console.screens.base import ConsoleScreen
-from console.widgets.holding import Holding
 from console.widgets.table import Column, FunctionSource, Row, VirtualTable, in_hand
+from console.widgets.table.held import Holding
 from jobs import exports
 from store import audit
 

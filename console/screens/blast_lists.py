@@ -12,9 +12,9 @@ from console import words
 from console.plain import inert
 from console.screens.blast_questions import Slice
 from console.widgets.figures import STATE_COLOURS
-from console.widgets.holding import Holding
-from console.widgets.rows import Read
 from console.widgets.table import Column, FunctionSource, Row
+from console.widgets.table.held import Holding
+from console.widgets.table.rows import Read
 from jobs import exports
 from store import blast_lists, deliveries
 from store.deliveries import Batch, Failure
@@ -51,7 +51,7 @@ OWN_DELIVERY_COLUMNS = (
 )
 """Of passes that we issue: with what is known of the phone."""
 EMPTY = {
-    "batches": "No batch yet: once the blast is launched and its countdown is over, a worker claims the first.",
+    "batches": "No batch yet: once the blast is launched and its countdown is over, a worker claims one.",
     "deliveries": "No delivery is like that. Press / to show others.",
 }
 

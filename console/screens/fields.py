@@ -17,8 +17,8 @@ from console.actions import bindings
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.program_facts import since
-from console.widgets.rows import Read
 from console.widgets.table import Column, Row, VirtualTable, in_hand
+from console.widgets.table.rows import Read
 from jobs import exports
 from store import catalogue
 from store.catalogue import Entry

@@ -19,8 +19,8 @@ from textual.widgets import Static
 from console.actions import bindings
 from console.plain import inert_lines
 from console.screens.base import ConsoleScreen
-from console.widgets.rows import Column, Row
 from console.widgets.table import VirtualTable
+from console.widgets.table.rows import Column, Row
 from store.errors import PassbellError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from textual.widgets.option_list import Option
 
 from console.actions import Acting, bindings
 from console.plots import sign
-from console.widgets.rows import Column
 from console.widgets.table import VirtualTable
+from console.widgets.table.rows import Column
 
 HINT = "Space or Enter takes a column out or back. The list follows at once and remembers it."
 LAST = "One column has to stay: take another one back first."

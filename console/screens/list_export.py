@@ -14,10 +14,9 @@ from textual.widgets import Checkbox, Input, Label, Static
 from console.actions import Acting, bindings
 from console.app import Console
 from console.plain import inert, inert_lines
-from console.widgets import looking
 from console.widgets.job_bar import JobBar, Progress, Stopped
 from console.widgets.paths import Paths, path_of
-from console.widgets.table import VirtualTable
+from console.widgets.table import VirtualTable, views
 from console.widgets.tick import Tick
 from jobs import exports
 from store.errors import PassbellError, UsageError
@@ -81,7 +80,7 @@ class ExportScreen(Acting, ModalScreen[None]):
         table = self._table
         count = len(self._only) or table.row_count
         rows = f"{count:,} {'marked ' if self._only else ''}{'row' if count == 1 else 'rows'}"
-        seen = looking.in_words(table.view, table.columns)
+        seen = views.in_words(table.view, table.columns)
         hidden = (
             f" {table.marks_away:,} marked rows are hidden by the filter and left out."
             if table.marks_away

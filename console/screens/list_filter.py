@@ -13,8 +13,7 @@ from textual.widgets import Input, Label, Static
 
 from console.actions import Acting, bindings
 from console.plain import inert_lines
-from console.widgets import looking
-from console.widgets.table import VirtualTable
+from console.widgets.table import VirtualTable, views
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class FilterScreen(Acting, ModalScreen[None]):
     @work(group="look", exclusive=True)
     async def _look(self, words: str, *, close: bool = False) -> None:
         """Let the list follow. What means nothing is told here, and the rows stay as they were."""
-        view = looking.filtered(self._table.view, self._column.key, words)
+        view = views.filtered(self._table.view, self._column.key, words)
         wrong = self.query_one("#wrong", Static)
         try:
             if view != self._table.view:
@@ -115,7 +114,7 @@ class FilterScreen(Acting, ModalScreen[None]):
     @work(group="look", exclusive=True)
     async def _leave(self) -> None:
         words = dict(self._before.filters).get(self._column.key, "")
-        view = looking.filtered(self._table.view, self._column.key, words)
+        view = views.filtered(self._table.view, self._column.key, words)
         if view != self._table.view:
             await self._table.look(view)
         self.dismiss()

@@ -14,7 +14,7 @@ from console.plain import inert
 from console.plots import bar, sparkline
 from console.widgets.cells import fit
 from console.widgets.figures import STATE_COLOURS
-from console.widgets.rows import Row
+from console.widgets.table.rows import Row
 from jobs.overview import NAMES, Need, Overview, Running
 
 if TYPE_CHECKING:

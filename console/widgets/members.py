@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from console.widgets.holding import Holding
 from console.widgets.table import Row
+from console.widgets.table.held import Holding
 from store import member_list, members
 from store.audiences import Audience, Selection, condition
 from store.members import Member

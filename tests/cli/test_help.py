@@ -42,8 +42,8 @@ def test_the_commands_are_these() -> None:
         "members": "list show import imports undo",
         "passes": "issue rehearse show link list void events",
         "audiences": "save combine presets list show explain delete",
-        "blasts": "preview plan replan launch list show watch deliveries batches pause resume cancel retry rate "
-        "urgent incident throughput",
+        "blasts": "preview plan replan launch list show watch deliveries batches pause resume cancel retry "
+        "rate urgent incident throughput",
         "consents": "show give withdraw import token redeem",
         "preferences": "show set",
         "suppressions": "list add remove import export",

@@ -397,7 +397,7 @@ async def test_an_earlier_text_is_taken_up_and_can_be_undone(desk: Desk, console
 
 
 async def test_one_key_leads_to_the_text_and_enter_from_the_fields_above(desk: Desk, console: Make) -> None:
-    """It writes on at the end; Escape leaves it, and the key is a key again. A click on its word does the same."""
+    """It writes on at the end; Escape leaves it. A click on its word leads there, too."""
     app = console(desk)
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "3", "e", *"We", "escape", "n", "e", *"e")

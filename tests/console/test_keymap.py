@@ -277,7 +277,7 @@ async def test_help_works_in_windows_and_leaves_fields_their_question_mark(desk:
         assert "Not now: Nothing is suppressed." in text_of(pilot)
         await press(pilot, "f1", "escape", "slash", "question_mark")
         assert isinstance(app.screen, ProgramsScreen)
-        assert app.screen.query_one("#filter").value == "?"  # type: ignore[attr-defined]
+        assert app.screen.query_one("#filter").value == "?"
         await press(pilot, "f1")
         assert isinstance(app.screen, HelpScreen)
 

@@ -22,9 +22,8 @@ from textual.widgets import Input, Static
 
 from console.app import Console
 from console.desk import Desk
-from console.widgets import looking
-from console.widgets.rows import share_out
-from console.widgets.table import Column, Row, VirtualTable
+from console.widgets.table import Column, Row, VirtualTable, views
+from console.widgets.table.rows import share_out
 from store import audit, members
 from store.errors import UsageError
 from store.view import View
@@ -416,15 +415,15 @@ _VALUES = st.one_of(
 @given(st.dictionaries(st.sampled_from(["order", "descending", "filters"]), _VALUES) | _VALUES)
 @settings(max_examples=60, deadline=None)
 def test_whatever_was_remembered_is_a_view(value: Any) -> None:
-    view = looking.from_json(value, COLUMNS)
-    assert looking.from_json(looking.as_json(view), COLUMNS) == view
-    assert len(looking.hidden_from_json(value, COLUMNS)) < len(COLUMNS)
+    view = views.from_json(value, COLUMNS)
+    assert views.from_json(views.as_json(view), COLUMNS) == view
+    assert len(views.hidden_from_json(value, COLUMNS)) < len(COLUMNS)
 
 
 @given(st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_the_words_for_a_filter_are_one_harmless_line(words: str) -> None:
-    told = looking.in_words(looking.filtered(View(order="size"), "name", words), COLUMNS)
+    told = views.in_words(views.filtered(View(order="size"), "name", words), COLUMNS)
     assert not any(sign in told for sign in "\x1b\x07\u202e\n\r\t\x00")
     assert cell_len(told) >= len("by SIZE")
 

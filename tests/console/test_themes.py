@@ -94,8 +94,9 @@ async def test_what_cannot_be_done_is_seen_among_sixteen_colours(
         await press(pilot, "4", "end", "enter")
         line = app.screen._compositor.render_strips(app.size)[-1]
         dim = [one.style for one in line if one.style is not None and one.style.dim]
-        assert dim, [(one.text, str(one.style)) for one in line]
+        assert dim, line.text
         for style in dim:
-            assert style.color and style.bgcolor
+            assert style.color
+            assert style.bgcolor
             seen, ground = (one.downgrade(ColorSystem.STANDARD) for one in (style.color, style.bgcolor))
             assert seen != ground

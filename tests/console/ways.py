@@ -129,8 +129,6 @@ class Hand:
         self._came = way, list(self.app.screen_stack)
 
 
-
-
 def at(mode: str, focus: str = "") -> Go:
     """A mode's own screen, with the focus on a widget of it."""
 

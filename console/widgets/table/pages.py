@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from console.widgets.rows import PAGE, Row
+from console.widgets.table.rows import PAGE, Row
 
 KEPT_PAGES = 12
 NEAR = PAGE // 2

@@ -9,10 +9,10 @@ from rich.text import Text
 from textual import work
 
 from console.plots import sign
-from console.widgets import looking
-from console.widgets.grid import Grid
-from console.widgets.paged import Said
-from console.widgets.rows import Column
+from console.widgets.table import views
+from console.widgets.table.grid import Grid
+from console.widgets.table.paged import Said
+from console.widgets.table.rows import Column
 from store.view import View
 
 
@@ -46,9 +46,9 @@ class Looked(Grid):
         """Take up what was remembered."""
         memory = getattr(self.app, "memory", None) if self.remembered else None
         if memory is not None:
-            self.view = looking.from_json(memory.get(f"{self.remembered}.view"), self.columns)
+            self.view = views.from_json(memory.get(f"{self.remembered}.view"), self.columns)
             hidden = memory.get(f"{self.remembered}.columns")
-            self.hidden = looking.hidden_from_json(hidden, self.columns)
+            self.hidden = views.hidden_from_json(hidden, self.columns)
             self._say_so()
 
     # The view
@@ -91,7 +91,7 @@ class Looked(Grid):
     def _changed(self) -> None:
         memory = getattr(self.app, "memory", None) if self.remembered else None
         if memory is not None:
-            memory.put(f"{self.remembered}.view", looking.as_json(self.view) if self.view != View() else None)
+            memory.put(f"{self.remembered}.view", views.as_json(self.view) if self.view != View() else None)
             memory.put(f"{self.remembered}.columns", sorted(self.hidden) or None)
         self._say_so()
         self.refresh_bindings()
@@ -99,7 +99,7 @@ class Looked(Grid):
 
     def _say_so(self) -> None:
         """Whatever makes the list another than it is by itself is said under its header."""
-        told = [looking.in_words(self.view, self.columns), self.also_said()]
+        told = [views.in_words(self.view, self.columns), self.also_said()]
         if self.view.filters:
             told.append("backspace shows all")
         self.say(f" {sign('dot')} ".join(filter(None, told)))
@@ -164,7 +164,7 @@ class Looked(Grid):
     def action_order(self) -> None:
         """By the column in hand, then the other way, then as it is by itself."""
         column = self.column.key
-        self.change(lambda view: looking.ordered(view, column))
+        self.change(lambda view: views.ordered(view, column))
 
     def action_all(self) -> None:
         """Take all filters away."""

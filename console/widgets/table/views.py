@@ -8,7 +8,7 @@ from typing import Any
 
 from console.plain import inert
 from console.plots import sign
-from console.widgets.rows import Column
+from console.widgets.table.rows import Column
 from store.view import View
 
 LONGEST = 40

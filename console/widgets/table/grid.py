@@ -14,8 +14,8 @@ from textual.strip import Strip
 
 from console.plots import sign
 from console.widgets.cells import Look, fit, line
-from console.widgets.paged import Paged
-from console.widgets.rows import Column, share_out
+from console.widgets.table.paged import Paged
+from console.widgets.table.rows import Column, share_out
 
 
 class Grid(Paged):

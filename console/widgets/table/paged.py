@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 
-from console.widgets.pages import Pages, place_of, visible
-from console.widgets.rows import PAGE, Column, PageSource, Row
+from console.widgets.table.pages import Pages, place_of, visible
+from console.widgets.table.rows import PAGE, Column, PageSource, Row
 from store.errors import PassbellError
 from store.view import View
 

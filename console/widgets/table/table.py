@@ -11,12 +11,10 @@ from textual.screen import Screen
 
 from console.actions import Acting, bindings
 from console.plain import inert
-from console.widgets.looked import Looked
-from console.widgets.rows import PAGE, Column, FunctionSource, PageSource, Row
-from console.widgets.taking import Marks, as_text, cell_text, every_key, picked
+from console.widgets.table.looked import Looked
+from console.widgets.table.marks import Marks, as_text, cell_text, every_key, picked
+from console.widgets.table.rows import PageSource, Row
 from store.view import View
-
-__all__ = ["PAGE", "Column", "FunctionSource", "PageSource", "Row", "VirtualTable", "in_hand"]
 
 MOST_MARKS = 10_000
 """Rows that are marked at once: more than that is a filter, or an audience."""

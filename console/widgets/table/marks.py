@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from console.plain import inert
-from console.widgets.rows import Column, PageSource, Row
+from console.widgets.table.rows import Column, PageSource, Row
 from store.view import View
 
 STRIDE = 1_000
