@@ -111,7 +111,7 @@ class Console(Acting, App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What drawn lines go through: Textual's, or ours on a terminal without signs or colours."""
-        few = self.console.color_system == "standard"
+        few = self.console.color_system == "standard" and not self.is_headless  # a picture has all colours
         return terminal.filters(super().get_line_filters(), without_colours=self.no_color, few_colours=few)
 
     # The actions
@@ -278,7 +278,7 @@ class Console(Acting, App[None]):
         themes.begin(self)
         if self.memory.trouble:
             self.notify(inert_lines(self.memory.trouble), severity="warning", markup=False)
-        self.run_worker(self._open_first(), group="first")
+        self.run_worker(self._open_first, group="first")
 
     async def _open_first(self) -> None:
         """Whatever loads the store comes after the first screen."""

@@ -63,7 +63,7 @@ class Attendance:
 
     def look_after_workers(self) -> None:
         """Count the workers that are alive and start one of our own if there is none."""
-        self._app.run_worker(self._look(), group="workers", exclusive=True)
+        self._app.run_worker(self._look, group="workers", exclusive=True)
 
     async def _look(self) -> None:
         settings = self._app.desk.settings
@@ -82,7 +82,7 @@ class Attendance:
 
     def look_after_credentials(self) -> None:
         """Find what expires soon."""
-        self._app.run_worker(self._look_for_weak(), group="credentials", exclusive=True)
+        self._app.run_worker(self._look_for_weak, group="credentials", exclusive=True)
 
     async def _look_for_weak(self) -> None:
         self._app.weak = await asyncio.to_thread(self._weak)

@@ -72,8 +72,13 @@ class Limit:
             self._now[caller] = count + 1
             return None
         if count >= self._most:
-            return max(1, math.ceil(MINUTE - passed))
-        return max(1, math.ceil((1 - (self._most - count) / before) * MINUTE - passed))
+            return _whole(MINUTE - passed)
+        return _whole((1 - (self._most - count) / before) * MINUTE - passed)
+
+
+def _whole(seconds: float) -> int:
+    """The first whole second after so many: in that very moment the window is still full."""
+    return max(1, math.floor(seconds + 1e-6) + 1)
 
 
 class TooLarge(Exception):

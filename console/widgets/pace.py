@@ -43,7 +43,7 @@ class PaceView(Static):
             *(Content.styled(line, "$success") for line in tall),
             _failed(found, width),
             _ends(found, time_zone, width),
-            _latency(found.latency),
+            _latency(found.latency, width),
         ]
         return Content("\n").join(lines)
 
@@ -71,11 +71,14 @@ def _ends(found: Throughput, time_zone: str | None, width: int) -> Content:
     return Content.styled(f"{left}{middle:^{max(width - len(left) - len(right), 0)}}{right}", "$quiet")
 
 
-def _latency(late: Latency | None) -> Content:
+def _latency(late: Latency | None, width: int) -> Content:
     if late is None:
         return Content.styled("No batch is settled yet: its answers are not timed.", "$quiet")
     parts = [("Answered in ", "bold")]
     for name, value in (("p50", late.p50), ("p95", late.p95), ("p99", late.p99)):
         parts += [(f"{name} ", "$quiet"), (f"{value:.1f} s  ", "bold")]
+    figures = Content.assemble(*parts)
     told = f"claim to a batch's last answer, {late.batches:,} newest"
-    return Content.assemble(*parts, (told, "$quiet"))
+    if figures.cell_length + len(told) > width:
+        told = f"{late.batches:,} batches"
+    return figures + Content.styled(told, "$quiet")

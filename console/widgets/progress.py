@@ -106,10 +106,21 @@ class Progress(Static):
         super().__init__(markup=False)
         self._settings = settings
         self._pace = Pace()
+        self._now: Standing | None = None
 
     def show(self, now_: Standing) -> None:
-        """Show how it stands now. What may be cut off on a small terminal comes last."""
+        """Show how it stands now."""
         self._pace.take(now_.done, time.monotonic())
+        self._now = now_
+        self._draw(now_)
+
+    def on_resize(self) -> None:
+        """Fit bar and reasons into the new width."""
+        if self._now is not None:
+            self._draw(self._now)
+
+    def _draw(self, now_: Standing) -> None:
+        """What may be cut off on a small terminal comes last."""
         lines = [
             _title(now_.blast),
             Content.styled(_whom(now_), "$quiet"),

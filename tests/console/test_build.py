@@ -311,7 +311,7 @@ def test_an_empty_builder_looks_as_it_did(desk: Desk, console: MakeConsole, snap
 def test_counting_looks_as_it_did(
     desk: Desk, console: MakeConsole, snap_compare: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def for_ever(source: MemberSource) -> int:
+    async def for_ever(source: MemberSource, *_: object) -> int:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
 

@@ -9,6 +9,7 @@ import pytest
 from rich.color import ColorSystem
 from textual import constants
 from textual.color import Color
+from textual.drivers.headless_driver import HeadlessDriver
 from textual.theme import Theme
 
 from console import themes
@@ -89,6 +90,7 @@ async def test_what_cannot_be_done_is_seen_among_sixteen_colours(
 ) -> None:
     """The terminal dims it by itself: the shade that we would mix comes out as the ground's colour there."""
     monkeypatch.setattr(constants, "COLOR_SYSTEM", "standard")
+    monkeypatch.setattr(HeadlessDriver, "is_headless", False)
     app = console(desk)
     async with app.run_test(size=(100, 30)) as pilot:
         await press(pilot, "4", "end", "enter")
