@@ -11,12 +11,13 @@ PROCESSES ?= 3
 CODE = store jobs console web tests bench docs
 PINS = pyproject.toml constraints.txt
 
-.PHONY: help demo browser test check reference pictures
+.PHONY: help demo browser test quick check reference pictures
 
 help:
 	@echo 'make demo    open the console on made-up members, against stand-ins for PassKit, Apple and Google'
 	@echo 'make browser open your own console in a browser, on this machine only'
 	@echo 'make test    run all tests (brings its own Postgres and Valkey)'
+	@echo 'make quick   run all tests but the slow ones: about half the time'
 	@echo 'make check   lint, format, types, import contracts'
 	@echo 'make reference, make pictures   write the guide\''s pages of keys and settings, and its pictures, anew'
 	@echo
@@ -27,6 +28,9 @@ demo: .venv/.demo
 
 browser: .venv/.browser
 	.venv/bin/passbell console --web
+
+quick: .venv/.test
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal -m 'not slow'
 
 test: .venv/.test
 	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal

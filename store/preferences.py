@@ -80,6 +80,8 @@ def category(text: str) -> str:
     name = text.strip().lower()
     if not 1 <= len(name) <= LONGEST_CATEGORY or not name.isprintable():
         raise UsageError(f"a category has 1 to {LONGEST_CATEGORY} printable characters")
+    if set(name) & set("{}"):
+        raise UsageError("a category is a plain name, such as offers: {fields} belong into the text")
     return name
 
 

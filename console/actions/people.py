@@ -67,7 +67,7 @@ ACTIONS = (
         guard="needs_member",
         footer="never",
     ),
-    Action("programs.back", "escape", "Back", "Out of the filter, then to the list", footer="never"),
+    Action("programs.back", "escape", "Back", "Out of the filter, then to the list"),
     Action(
         "fields.count", "c", "Count again", "Count who has a value, and which are common", role="operator"
     ),

@@ -64,8 +64,6 @@ ACTIONS = (
         "escape",
         "Leave field",
         "Stop a plan that is under way; else leave the field: keys are keys again",
-        guard="needs_field",
-        footer="free",
     ),
     Action("earlier.close", "escape", "Cancel", "Leave the text as it is"),
     Action("verdict.alert", "6", "Alert", "The members whose phone alerts"),

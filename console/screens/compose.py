@@ -230,12 +230,6 @@ class ComposeScreen(OutlookScreen):
             area.replace(taken, (0, 0), area.document.end)
             area.focus()
 
-    def needs_field(self) -> str:
-        """Whether a field is written in, or a plan is under way."""
-        if self.query_one(JobBar).running:
-            return ""
-        return "" if isinstance(self.focused, Input | TextArea) else "No field is being written in."
-
     def action_back(self) -> None:
         """Stop a plan that is under way; else leave the field, so that keys are keys again."""
         if self.query_one(JobBar).running:

@@ -225,7 +225,6 @@ REFUSED: dict[str, tuple[Go, str]] = {
     "compose.longest": (every.PLAIN, SAME),
     "compose.shortest": (every.PLAIN, SAME),
     "compose.language": (every.PLAIN, "No other language is known"),
-    "compose.back": (every.PLAIN, "No field is being written in."),
     "launch.replan": (every.PLAN, "The plan still holds"),
     "launch.cancel": (every.launching, "It is being launched"),
     "blasts.filter": (every.no_filter(at("blasts", "#blasts")), SHORT),

@@ -36,7 +36,7 @@ from tests.console.test_jump import script
 from tests.console.test_programs import stand_in
 from tests.console.ways import Go, Hand, cafe
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Make = Callable[[Desk], Console]
 

@@ -257,6 +257,7 @@ def poisoned(own_desk: Desk, clock: Clock, tmp_path: Path, monkeypatch: pytest.M
     return own_desk
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("size", "screens"),

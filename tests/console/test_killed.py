@@ -37,6 +37,7 @@ def terminals() -> Iterator[list[Terminal]]:
             one.kill()
 
 
+@pytest.mark.slow
 def test_a_killed_console_harms_no_blast_and_the_next_shows_the_truth(
     tmp_path: Path, terminals: list[Terminal]
 ) -> None:
@@ -168,6 +169,7 @@ def count_members(database: Database) -> int:
         return int(connection.execute(sa.select(sa.func.count()).select_from(members)).scalar_one())
 
 
+@pytest.mark.slow
 def test_killed_on_the_way_to_a_blast(home: Home) -> None:
     """While it plans, with the launch asked for, within the undo window: each end, and what is there then."""
     while count_members(home.database) < MEMBERS:
@@ -213,6 +215,7 @@ def test_killed_on_the_way_to_a_blast(home: Home) -> None:
     assert home.holds() == {1: ("cancelled", 0, 0)}
 
 
+@pytest.mark.slow
 def test_two_consoles_at_once_do_opposite_things(home: Home) -> None:
     """The same plan launched twice is one launch; the last word counts; and each sees what the other did."""
     gold = audiences.save(home.database, CAFE, "gold", Selection("where", "tier = 'gold'"), actor="ann")

@@ -71,7 +71,7 @@ from tests.console.hands import shown, text_of
 from tests.console.seed import Clock
 from tests.console.tours import TOURS, Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PLACES: dict[str, type[Screen[Any]]] = {
     "home": HomeScreen,

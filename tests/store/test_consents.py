@@ -220,3 +220,10 @@ def test_preferences_change_only_what_is_given(database: Database) -> None:
 def test_wishes_that_nobody_could_keep_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         preferences.checked(wrong)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 41, "two\nlines", "hello {first_name}"])
+def test_a_category_is_a_plain_name(name: str) -> None:
+    with pytest.raises(UsageError, match="category"):
+        preferences.category(name)
+    assert preferences.category(" Offers ") == "offers"
