@@ -278,7 +278,7 @@ class Console(Acting, App[None]):
         themes.begin(self)
         if self.memory.trouble:
             self.notify(inert_lines(self.memory.trouble), severity="warning", markup=False)
-        self.run_worker(self._open_first, group="first")
+        self.run_worker(self._open_first(), group="first")
 
     async def _open_first(self) -> None:
         """Whatever loads the store comes after the first screen."""

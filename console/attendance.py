@@ -63,7 +63,8 @@ class Attendance:
 
     def look_after_workers(self) -> None:
         """Count the workers that are alive and start one of our own if there is none."""
-        self._app.run_worker(self._look, group="workers", exclusive=True)
+        # As a function: a console that is leaving never calls it, and a coroutine would be left unawaited.
+        self._app.run_worker(self._look, group="workers", exclusive=True)  # type: ignore[arg-type]
 
     async def _look(self) -> None:
         settings = self._app.desk.settings
@@ -82,7 +83,8 @@ class Attendance:
 
     def look_after_credentials(self) -> None:
         """Find what expires soon."""
-        self._app.run_worker(self._look_for_weak, group="credentials", exclusive=True)
+        looking = self._look_for_weak  # a function, as above
+        self._app.run_worker(looking, group="credentials", exclusive=True)  # type: ignore[arg-type]
 
     async def _look_for_weak(self) -> None:
         self._app.weak = await asyncio.to_thread(self._weak)

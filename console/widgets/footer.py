@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.events import Click, Leave, MouseMove
@@ -63,14 +62,16 @@ class Footer(Widget):
         bound = self.screen.active_bindings.values()
         self._offers = [one for one in bound if one.binding.show and one.binding.description]
         drawn = [self._drawn(place, one) for place, one in enumerate(self._offers)]
-        width, more = self.size.width, self._more()
-        room = width if sum(map(cell_len, map(str, drawn))) <= width else width - more.cell_len
         line = Text(no_wrap=True, end="")
-        for one in drawn:
-            if line.cell_len + one.cell_len > room:
-                return line.append_text(more)
-            line.append_text(one)
-        return line
+        if sum(one.cell_len for one in drawn) <= self.size.width:
+            return line.append_text(Text().join(drawn))
+        more = self._more()  # which leads to help: that needs no place of its own then
+        for offer, one in zip(self._offers, drawn, strict=True):
+            if offer.binding.id != "app.help":
+                if line.cell_len + one.cell_len > self.size.width - more.cell_len:
+                    break
+                line.append_text(one)
+        return line.append_text(more)
 
     def _drawn(self, place: int, offer: ActiveBinding) -> Text:
         key = inert(self.app.get_key_display(offer.binding))
