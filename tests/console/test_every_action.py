@@ -17,7 +17,7 @@ from console.app import Console
 from console.desk import Desk
 from console.widgets.sync_bar import SyncBar
 from jobs import suppressions
-from tests.console import every
+from tests.console import every, hands
 from tests.console.cases import (
     CASES,
     NOT_BY_PALETTE,
@@ -196,8 +196,9 @@ async def test_what_cannot_be_done_on_the_first_day_says_why(
 
 
 async def test_syncs_begin_and_stop_by_key_and_by_palette(
-    own_desk: Desk, console: Make, hand_of: Any, tmp_path: Path
+    own_desk: Desk, console: Make, hand_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hands, "ASKING", hands.ASKING | {"sync"})  # it goes on beside the palette
     async with stand_in(tmp_path, hang=1.0) as silent:
         url = silent.settings.passkit.base_url
         app = console(seat(own_desk.settings.home, **{"passkit.base_url": str(url)}))
@@ -215,6 +216,7 @@ async def test_syncs_begin_and_stop_by_key_and_by_palette(
                     hand.told.clear()
                     await hand.by_key(BY_ID["programs.sync_all"])
                     assert hand.told == [REFUSED_ELSEWHERE["programs.sync_all"]]
-                    await hand.by_key(BY_ID["programs.stop"])
+                    await press(BY_ID["programs.stop"])
+                    while bar.running:
+                        await pilot.pause()
                     await hand.rest()
-                    assert not bar.running
