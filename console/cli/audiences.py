@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,11 +48,7 @@ def save(
     desk: Desk,
     program: str,
     name: str,
-    everybody: bool,
-    where: str | None,
-    preset: str | None,
-    file: Path | None,
-    rejects: Path | None,
+    who: dict[str, Any],
     description: str | None,
     replace: bool,
     as_json: bool,
@@ -60,9 +56,7 @@ def save(
     """Keep a choice under NAME. An expression is asked anew each time; a file's members are kept as read."""
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
-    chosen = choose(
-        desk, found.id, everybody=everybody, where=where, preset=preset, file=file, rejects=rejects
-    )
+    chosen = choose(desk, found.id, **who)
     assert isinstance(chosen.who, store.Selection)
     saved = verbs.save(
         desk.database,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -78,14 +77,7 @@ def blasts() -> None:
 def plan(
     desk: Desk,
     program: str,
-    audience: str | None,
-    everybody: bool,
-    where: str | None,
-    preset: str | None,
-    file: Path | None,
-    rejects: Path | None,
-    of_blast: int | None,
-    fetched: str | None,
+    who: dict[str, Any],
     text: str,
     name: str | None,
     at: str | None,
@@ -105,18 +97,7 @@ def plan(
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
     send_at = moment(at, found.time_zone)
-    chosen = choose(
-        desk,
-        found.id,
-        audience=audience,
-        everybody=everybody,
-        where=where,
-        preset=preset,
-        file=file,
-        rejects=rejects,
-        of_blast=of_blast,
-        fetched=fetched,
-    )
+    chosen = choose(desk, found.id, **who)
     with Progress() as bar:
         planned = plans.plan(
             desk.database,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -47,14 +46,7 @@ MEMBERS = 100
 def preview(
     desk: Desk,
     program: str,
-    audience: str | None,
-    everybody: bool,
-    where: str | None,
-    preset: str | None,
-    file: Path | None,
-    rejects: Path | None,
-    of_blast: int | None,
-    fetched: str | None,
+    who: dict[str, Any],
     text: str,
     language: str,
     verdict: str | None,
@@ -72,18 +64,7 @@ def preview(
     """
     with desk.database.read() as connection:
         found = programs.get(connection, program, desk.settings.account)
-    chosen = choose(
-        desk,
-        found.id,
-        audience=audience,
-        everybody=everybody,
-        where=where,
-        preset=preset,
-        file=file,
-        rejects=rejects,
-        of_blast=of_blast,
-        fetched=fetched,
-    ).who
+    chosen = choose(desk, found.id, **who).who
     message = Message(purpose, preferences.category(category) if category else None)
     asked = (desk.settings, found.id, chosen, text, message)
     with desk.database.read() as connection:

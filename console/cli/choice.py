@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from jobs.intake.files import IdReport
 
 
+NAMES = ("audience", "everybody", "where", "preset", "file", "rejects", "of_blast", "fetched")
+"""What `choose` is asked with."""
+
+
 def choice_options(*, saved: bool) -> Callable[[Any], Any]:
-    """The options; `saved` adds --audience."""
+    """The options, given to the command as one `who` for `choose`; `saved` adds --audience and --of-blast."""
     options = [
         click.option("--all", "everybody", is_flag=True, help="All active members."),
         click.option("--where", metavar="EXPR", help='Members that fit, such as "points > 500".'),
@@ -57,9 +62,14 @@ def choice_options(*, saved: bool) -> Callable[[Any], Any]:
         ]
 
     def add(command: Any) -> Any:
+        @wraps(command)
+        def gathered(*given: Any, **named: Any) -> Any:
+            who = {name: named.pop(name) for name in NAMES if name in named}
+            return command(*given, who=who, **named)
+
         for option in reversed(options):
-            command = option(command)
-        return command
+            gathered = option(gathered)
+        return gathered
 
     return add
 
