@@ -39,10 +39,10 @@ from store.database import Database, StoreUnavailable
 from store.errors import Refused
 from store.migrations import HEAD, migrate
 from store.roles import ACTS, ROLES, Role, needs, why_not
-from store.schema import metadata
 from store.settings import Settings, load
 from store.times import now
 from store.views import View
+from tests.bed.rows import every_row
 from tests.console.own import LINDEN, fill_own
 from tests.console.seed import CAFE, Clock, fill, stopped
 from web.serve import serve
@@ -63,7 +63,6 @@ BESIDE = {
 READ_ONLY = why_not("viewer", "operator")
 TAKES_ADMIN = why_not("operator", "admin")
 
-Rows = dict[str, list[Any]]
 Verb = Callable[[Database], Any]
 
 
@@ -81,18 +80,6 @@ def full_url(current_url: str, settings: Settings) -> str:
         fill_own(database, settings, clock)
     database.close()
     return current_url
-
-
-def rows(url: str) -> Rows:
-    """All that a store holds."""
-    database = Database(url)
-    with database.read() as connection:
-        found = {
-            table.name: sorted(map(repr, connection.execute(sa.select(table)).all()))
-            for table in metadata.sorted_tables
-        }
-    database.close()
-    return found
 
 
 # Every act is in the table
@@ -250,7 +237,7 @@ def admins_verbs(settings: Settings, folder: Path) -> dict[str, Verb]:
 
 
 def test_verbs_refuse_a_role_that_is_too_low(full_url: str, settings: Settings, tmp_path: Path) -> None:
-    before, files = rows(full_url), sorted(tmp_path.rglob("*.secret"))
+    before, files = every_row(full_url), sorted(tmp_path.rglob("*.secret"))
     theirs, admins = operators_verbs(settings, tmp_path), admins_verbs(settings, tmp_path)
     asked: dict[Role, tuple[dict[str, Verb], str]] = {
         "viewer": (theirs | admins, READ_ONLY),
@@ -264,22 +251,22 @@ def test_verbs_refuse_a_role_that_is_too_low(full_url: str, settings: Settings, 
             assert str(refusal.value) == sentence, act
             assert act.split()[0] in ACTS
         database.close()
-    assert rows(full_url) == before
+    assert every_row(full_url) == before
     assert not (tmp_path / "out.csv").exists()
     assert not (tmp_path / "copy.db").exists()
     assert sorted(tmp_path.rglob("*.secret")) == files
 
 
 def test_an_entry_above_the_role_takes_its_transaction_back(current_url: str) -> None:
-    before = rows(current_url)
+    before = every_row(current_url)
     operator = Database(current_url, "operator")
     with pytest.raises(Refused, match="takes an admin"):
         _pause_and_change_rules(operator)
-    assert rows(current_url) == before
+    assert every_row(current_url) == before
     with operator.write() as connection:
         audit.append(connection, actor="ann", act="blast.paused", subject="5", details={})
     operator.close()
-    assert len(rows(current_url)["audit"]) == 1
+    assert len(every_row(current_url)["audit"]) == 1
 
 
 def _pause_and_change_rules(database: Database) -> None:
@@ -289,7 +276,7 @@ def _pause_and_change_rules(database: Database) -> None:
 
 
 def test_a_viewers_connection_writes_nothing_by_any_way(current_url: str) -> None:
-    before = rows(current_url)
+    before = every_row(current_url)
     viewer = Database(current_url, "viewer")
     for statement in (
         "INSERT INTO installation (name, value) VALUES ('a', 'b')",
@@ -299,11 +286,11 @@ def test_a_viewers_connection_writes_nothing_by_any_way(current_url: str) -> Non
         with pytest.raises(StoreUnavailable, match=r"read.?only"), viewer.read() as connection:
             connection.execute(sa.text(statement))
     viewer.close()
-    assert rows(current_url) == before
+    assert every_row(current_url) == before
 
 
 def test_a_viewers_looks_leave_no_note(full_url: str, settings: Settings) -> None:
-    before = rows(full_url)
+    before = every_row(full_url)
     viewer = Database(full_url, "viewer")
     migrate(viewer)
     with viewer.read() as connection:
@@ -312,7 +299,7 @@ def test_a_viewers_looks_leave_no_note(full_url: str, settings: Settings) -> Non
     assert audiences.count(viewer, CAFE, everybody) == 294  # six have left
     assert catalogue.fresh(viewer, CAFE) == []
     viewer.close()
-    assert rows(full_url) == before
+    assert every_row(full_url) == before
 
 
 # What has to be there first, and what runs by itself
@@ -340,12 +327,12 @@ def test_a_store_of_an_older_version_stays_that_to_a_viewer(current_url: str) ->
     with database.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     database.close()
-    before = rows(current_url)
+    before = every_row(current_url)
     viewer = Database(current_url, "viewer")
     with pytest.raises(Refused, match=r"is at revision 0001 and not at .*read-only"):
         migrate(viewer)
     viewer.close()
-    assert rows(current_url) == before
+    assert every_row(current_url) == before
     database = Database(current_url)
     with database.write() as connection:
         connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))

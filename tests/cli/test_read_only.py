@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
-import sqlalchemy as sa
 
 from console.cli.root import root
 from store.database import Database
 from store.roles import why_not
-from store.schema import metadata
 from store.settings import load
+from tests.bed.rows import Rows, every_row
 from tests.cli.conftest import Passbell
 from tests.console.own import LINDEN, fill_own
 from tests.console.seed import CAFE, Clock, fill, stopped
@@ -129,16 +128,9 @@ def full(empty: Passbell, current_url: str, tmp_path: Path, monkeypatch: pytest.
     return lambda *arguments: empty("--set", f"store.url={current_url}", *arguments)
 
 
-def held(url: str, home: Path) -> tuple[dict[str, list[str]], dict[str, bytes]]:
+def held(url: str, home: Path) -> tuple[Rows, dict[str, bytes]]:
     """All that a store holds, and the files of its home."""
-    database = Database(url)
-    with database.read() as connection:
-        rows = {
-            table.name: sorted(map(repr, connection.execute(sa.select(table)).all()))
-            for table in metadata.sorted_tables
-        }
-    database.close()
-    return rows, {path.name: path.read_bytes() for path in home.iterdir()}
+    return every_row(url), {path.name: path.read_bytes() for path in home.iterdir()}
 
 
 def test_what_takes_a_higher_role_is_refused_and_what_is_to_be_seen_is_shown(

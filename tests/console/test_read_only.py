@@ -28,7 +28,7 @@ from jobs.intake.rows import open_table
 from store import programs
 from store.database import Database
 from store.roles import needs, why_not
-from store.schema import metadata
+from tests.bed.rows import every_row
 from tests.console.conftest import seat
 from tests.console.hands import settled, text_of
 from tests.console.seed import CAFE, Clock
@@ -69,18 +69,6 @@ ACTS_BEHIND = {
 """What each action that takes a role does in the end."""
 READ_ONLY = why_not("viewer", "operator")
 TAKES_ADMIN = why_not("operator", "admin")
-
-
-def held(url: str) -> dict[str, list[str]]:
-    """All that the store holds."""
-    database = Database(url)
-    with database.read() as connection:
-        found = {
-            table.name: sorted(map(repr, connection.execute(sa.select(table)).all()))
-            for table in metadata.sorted_tables
-        }
-    database.close()
-    return found
 
 
 def seated(seeded: tuple[Path, Clock], home: Path, **flags: str) -> Desk:
@@ -139,7 +127,7 @@ async def test_every_key_that_changes_something_says_why_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = seated(seeded, tmp_path, **{"access.read_only": "true", "console.start_worker": "true"})
-    before = held(desk.settings.store_url)
+    before = every_row(desk.settings.store_url)
     (tmp_path / "file.csv").write_text("external_id,city\nM-0001,Graz\n")
     with desk.database.read() as connection:
         cafe = programs.get(connection, CAFE, "rehearsal")
@@ -175,7 +163,7 @@ async def test_every_key_that_changes_something_says_why_and_changes_nothing(
         await settled(pilot)
         assert told == [READ_ONLY]
     desk.database.close()
-    assert held(desk.settings.store_url) == before
+    assert every_row(desk.settings.store_url) == before
     assert not (tmp_path / "worker.log").exists()
 
 
