@@ -27,6 +27,7 @@ from store.schema import batches
 from store.settings import Settings, load
 from tests.bed import postgres
 from tests.bed.servers import Server, server_folder
+from tests.store.crowd import open_store
 
 PAGE = 5_000
 KEY, SECRET = "bench", "a-secret-of-more-than-thirty-two-characters"
@@ -188,6 +189,20 @@ def peak_memory(worker: subprocess.Popen[bytes]) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1_000
     sys.exit("this machine does not tell a process's memory")
+
+
+@contextmanager
+def fresh_store(kind: str) -> Iterator[Database]:
+    """An empty store with one program, `sqlite` or `postgres`, gone afterwards."""
+    with ExitStack() as stack:
+        if kind == "postgres":
+            url = stack.enter_context(postgres_url())
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            url = f"sqlite:///{Path(folder) / 'bench.db'}"
+        database = open_store(url)
+        stack.callback(database.close)
+        yield database
 
 
 def private() -> None:

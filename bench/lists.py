@@ -10,16 +10,13 @@ all rows is read and held; and the last page after that. Then for each filter: t
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from bench.house import postgres_url, private
+from bench.house import fresh_store, private
 from store import deliveries, members
 from store.blast_lists import DELIVERY_COLUMNS
 from store.database import Database
@@ -27,7 +24,7 @@ from store.member_list import COLUMNS
 from store.schema import batches, blasts, passes
 from store.schema import deliveries as table
 from store.views import Held, View
-from tests.store.crowd import NOW, fill_many, many, open_store
+from tests.store.crowd import NOW, fill_many, many
 
 PAGE = 100
 MEMBER_FILTERS = (
@@ -54,13 +51,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     given = parser.parse_args()
-    with ExitStack() as stack:
-        if given.store == "postgres":
-            url = stack.enter_context(postgres_url())
-        else:
-            url = f"sqlite:///{Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'lists.db'}"
-        database = open_store(url)
-        stack.callback(database.close)
+    with fresh_store(given.store) as database:
         fill_many(database, many(given.rows))
         blast_id = send(database)
         database.analyze(blasts, batches, table, passes)

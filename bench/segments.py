@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
 
 import sqlalchemy as sa
 
-from bench.house import postgres_url, private
+from bench.house import fresh_store, private
 from store import audiences
 from store.audiences import Selection
 from store.database import Database
-from tests.store.crowd import NOW, fill_many, many, open_store
+from tests.store.crowd import NOW, fill_many, many
 
 TIMES = 5
 EXPRESSIONS = (
@@ -51,13 +48,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=1_000_000)
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     given = parser.parse_args()
-    with ExitStack() as stack:
-        if given.store == "postgres":
-            url = stack.enter_context(postgres_url())
-        else:
-            url = f"sqlite:///{Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'segments.db'}"
-        database = open_store(url)
-        stack.callback(database.close)
+    with fresh_store(given.store) as database:
         fill_many(database, many(given.members))
         if given.store == "postgres":
             with database.write() as connection:
