@@ -6,13 +6,12 @@ The first screen is drawn before the store is loaded, so what needs the store is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.containers import Vertical
-from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -26,9 +25,12 @@ from store.errors import PassbellError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from console.expiry import Weak
     from jobs.overview import Need, Overview
     from store.view import View
 
+WIDE = 160
+"""Cells: with so many the glance stands beside the lists, with a line for each day."""
 REST_SECONDS = 5.0
 """How often to look while nothing is sent; each second while something is."""
 SHARE = 4
@@ -80,13 +82,38 @@ class Lines:
         return self.rows[offset : offset + limit]
 
 
+class Glance(Static):
+    """How things stand, drawn for the width it has: the first time it has none yet."""
+
+    def __init__(self) -> None:
+        super().__init__(id="glance", markup=False)
+        self._found: Overview | None = None
+        self._weak: Sequence[Weak] = ()
+
+    def show(self, found: Overview, weak: Sequence[Weak]) -> None:
+        """Show this from now on."""
+        self._found, self._weak = found, weak
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Draw it anew, where that changes anything."""
+        from console.widgets import glance
+
+        if self._found is None or not self.content_size.width:
+            return
+        tall = self.app.size.width >= WIDE
+        drawn = glance.draw(self._found, self._weak, self.content_size.width, tall=tall)
+        if drawn != self.content:
+            self.update(drawn)
+
+
 class HomeScreen(ConsoleScreen):
     """What stands there is asked each second while something is sent. Enter leads to where it is."""
 
     CSS_PATH = "../styles/home.tcss"
     BINDINGS = bindings("home")
     AUTO_FOCUS = "#needs"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     mode = "home"
     look_seconds = 1.0
 
@@ -100,7 +127,7 @@ class HomeScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         """The glance, and the two lists."""
-        yield Static(id="glance", markup=False)
+        yield Glance()
         with Vertical(id="lists"):
             yield VirtualTable(BLAST_COLUMNS, id="blasts", empty="Nothing is under way.")
             yield VirtualTable(NEED_COLUMNS, id="needs", empty=NOTHING)
@@ -152,8 +179,7 @@ class HomeScreen(ConsoleScreen):
         from console.widgets import glance
 
         first, self.found = self.found is None, found
-        self._draw_glance()
-        self.call_after_refresh(self._draw_glance)  # the first time its place has no width yet
+        self.query_one(Glance).show(found, self.app.weak)
         self._lists["#blasts"].rows = [glance.blast_row(one) for one in found.running]
         self._lists["#needs"].rows = [glance.need_row(one) for one in found.needs]
         self.query_one("#blasts").display = bool(found.running)
@@ -166,20 +192,6 @@ class HomeScreen(ConsoleScreen):
                 table.show(source)
             else:
                 table.refresh_rows()
-
-    def _draw_glance(self) -> None:
-        from console.widgets import glance
-
-        if self.found is not None:
-            box = self.query_one("#glance", Static)
-            width = box.content_size.width or self.size.width
-            drawn = glance.draw(self.found, self.app.weak, width, tall=self.has_class("-wide"))
-            if drawn != box.content:
-                box.update(drawn)
-
-    def on_resize(self, event: Resize) -> None:
-        """The glance is drawn for a width."""
-        self.call_after_refresh(self._draw_glance)
 
     def _nothing(self, found: Overview) -> str:
         """That nothing needs anybody, or how to begin."""

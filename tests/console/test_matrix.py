@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
@@ -69,7 +70,7 @@ from tests.console import seed
 from tests.console.conftest import seat
 from tests.console.hands import shown, text_of
 from tests.console.seed import Clock
-from tests.console.tours import TOURS, Stage
+from tests.console.tours import TOURS, Stage, deafen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -203,9 +204,10 @@ async def walk(
     mine.__dict__["database"] = desk.database
     app = Console(mine)
     app.animation_level = "none"
+    fails = deafen(app) if tour == "loading" else asyncio.Event()
     states: list[str] = []
     async with app.run_test(size=size, notifications=True) as pilot:
-        stage = Stage(pilot, mine, clock)
+        stage = Stage(pilot, mine, clock, fails)
         async for state in TOURS[tour](stage):
             states.append(state)
             assert type(app.screen) is STATES[tour][state], state

@@ -43,6 +43,8 @@ class Stage:
     pilot: Pilot[Any]
     desk: Desk
     clock: Clock
+    fails: asyncio.Event
+    """Set: reads that wait for a store that does not answer fail."""
 
     async def press(self, *keys: str) -> None:
         """Press keys one by one, each on a screen at rest."""
@@ -234,24 +236,26 @@ async def first_day(at: Stage) -> AsyncIterator[str]:
 
 async def loading(at: Stage) -> AsyncIterator[str]:
     """Every place while the store does not answer, and then while it fails."""
-    app = at.pilot.app
-    gate = asyncio.Event()
-    read = app.read  # type: ignore[attr-defined]
-
-    async def slow(act: Any) -> Any:
-        await gate.wait()
-        raise StoreUnavailable("the store does not answer [/x]: look whether its host is up")
-
-    app.read = slow  # type: ignore[attr-defined]
     for key, place in enumerate(("home", "programs", "audiences", "compose", "blasts", "audit")):
         await at.pilot.press(str(key))
-        await at.pilot.pause(0.1)
-        await at.pilot.pause(0.1)
+        for _ in range(3):
+            await at.pilot.pause()  # what reads never rests, so only the screen is waited for
         yield f"{place}: loading"
-    gate.set()
+    at.fails.set()
     await at.press()
     yield "audit: store away"
-    app.read = read  # type: ignore[attr-defined]
+
+
+def deafen(app: Any) -> asyncio.Event:
+    """From its start on, what this console reads waits for the event, and then fails."""
+    fails = asyncio.Event()
+
+    async def read(act: Any) -> Any:
+        await fails.wait()
+        raise StoreUnavailable("the store does not answer [/x]: look whether its host is up")
+
+    app.read = read
+    return fails
 
 
 TOURS: dict[str, Tour] = {
