@@ -19,6 +19,7 @@ from console.desk import Desk
 from console.screens.ask import Ask
 from console.screens.why import WhyScreen
 from console.widgets.clauses import Clauses
+from console.widgets.table import VirtualTable
 from jobs.intake.imports import import_members
 from store.database import StoreUnavailable
 from store.errors import Refused
@@ -238,8 +239,9 @@ async def loading(at: Stage) -> AsyncIterator[str]:
     """Every place while the store does not answer, and then while it fails."""
     for key, place in enumerate(("home", "programs", "audiences", "compose", "blasts", "audit")):
         await at.pilot.press(str(key))
-        for _ in range(3):
-            await at.pilot.pause()  # what reads never rests, so only the screen is waited for
+        while not all(one._reading for one in at.pilot.app.screen.query(VirtualTable)):
+            await at.pilot.pause(0.05)
+        await at.pilot.pause()
         yield f"{place}: loading"
     at.fails.set()
     await at.press()

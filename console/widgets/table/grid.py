@@ -18,6 +18,10 @@ from console.widgets.table.paged import Paged
 from console.widgets.table.rows import Column, share_out
 
 
+NOTICED = 0.3
+"""Seconds: a list that has rows by then need not say that it reads them."""
+
+
 class Grid(Paged):
     """Only visible lines are drawn, each when it is asked for."""
 
@@ -43,6 +47,8 @@ class Grid(Paged):
         }
     }
     """
+
+    _reading = False
 
     def action_cursor_up(self) -> None:
         """One row up."""
@@ -112,14 +118,24 @@ class Grid(Paged):
         style = self.get_component_rich_style("table--cursor")
         return draw(self.columns, row[1], self.widths, style, width, look, mark and (mark[0], Style.null()))
 
+    def on_mount(self) -> None:
+        """Say that rows are on their way where that takes longer than one would notice."""
+        self.set_timer(NOTICED, self._say_reading)
+
+    def _say_reading(self) -> None:
+        if not self._loaded:
+            self._reading = True
+            self.refresh()
+
     def why_none(self) -> str:
         """What is said where there are no rows."""
         return self.empty
 
     def _sentence(self, y: int, width: int, base: Style) -> Strip:
-        if self.row_count or not (self._loaded or self._trouble):
+        known = self._loaded or self._trouble
+        if self.row_count or not (known or self._reading):
             return Strip.blank(width, base)
-        lines = Text(self._trouble or self.why_none()).wrap(self.app.console, max(width - 4, 10))
+        lines = Text((self._trouble or self.why_none()) if known else f"Reading {sign('more')}").wrap(self.app.console, max(width - 4, 10))
         text = lines[y - 1].plain if 1 <= y < len(lines) + 1 else ""
         return Strip([Segment(fit("  " + text, width), base + self._style("table--empty"))], width)
 
