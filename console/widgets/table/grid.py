@@ -17,7 +17,6 @@ from console.widgets.cells import Look, fit, line
 from console.widgets.table.paged import Paged
 from console.widgets.table.rows import Column, share_out
 
-
 NOTICED = 0.3
 """Seconds: a list that has rows by then need not say that it reads them."""
 
@@ -132,10 +131,13 @@ class Grid(Paged):
         return self.empty
 
     def _sentence(self, y: int, width: int, base: Style) -> Strip:
-        known = self._loaded or self._trouble
-        if self.row_count or not (known or self._reading):
+        if self.row_count:
             return Strip.blank(width, base)
-        lines = Text((self._trouble or self.why_none()) if known else f"Reading {sign('more')}").wrap(self.app.console, max(width - 4, 10))
+        if self._loaded or self._trouble:
+            told = self._trouble or self.why_none()
+        else:
+            told = f"Reading {sign('more')}" if self._reading else ""
+        lines = Text(told).wrap(self.app.console, max(width - 4, 10))
         text = lines[y - 1].plain if 1 <= y < len(lines) + 1 else ""
         return Strip([Segment(fit("  " + text, width), base + self._style("table--empty"))], width)
 
