@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import tempfile
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +20,12 @@ from typing import IO, Any
 
 import sqlalchemy as sa
 
+from jobs import formulas
+from jobs.halves import half_folder
 from store import audiences, audit, blast_lists, catalogue, deliveries, imports, members, programs, views
 from store.audiences import Audience, Selection
 from store.database import Database
+from store.deliveries import Which
 from store.errors import PassbellError, UsageError
 from store.members import Member
 from store.views import View
@@ -36,8 +39,6 @@ CHUNK = 500
 TABLES = (".db", ".sqlite", ".sqlite3")
 LINES = (".ndjson", ".jsonl")
 ENDINGS = ".csv, .ndjson (JSON lines) or .db (SQLite)"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A text that begins so is a formula to a spreadsheet."""
 
 
 class Stopped(PassbellError):
@@ -83,11 +84,11 @@ def _member(member: Member) -> Row:
     return member.as_json() | {"pass": members.pass_in_a_word(member), "wallet": ", ".join(wallets)}
 
 
-def of_deliveries(blast_id: int, view: View, **wanted: Any) -> Listed:
-    """Deliveries of a blast; `wanted` is as for `deliveries.page`: state, reason, batch_id and fetched."""
+def of_deliveries(blast_id: int, view: View, which: Which = Which()) -> Listed:  # noqa: B008
+    """Some of a blast's deliveries."""
 
     def begin(connection: sa.Connection) -> tuple[int, Rows]:
-        ids = deliveries.ids(connection, blast_id, view=view, **wanted)
+        ids = deliveries.ids(connection, blast_id, which, view=view)
         return len(ids), lambda again, start, most: [
             {**row, "why": row["detail"] or row["reason"]}
             for row in deliveries.by_ids(again, ids[start : start + most])
@@ -201,14 +202,16 @@ def check(database: Database, path: Path) -> None:
 def appearing(path: Path) -> Iterator[Path]:
     """A file (0600) beside the path, to be filled and published; it is gone in the end."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".passbell-", dir=path.parent) as folder:
-            half = Path(folder) / path.name
+        with half_folder(path.parent) as folder:
+            half = folder / path.name
             os.close(os.open(half, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             yield half
     except FileExistsError:
         raise UsageError(f"{path} exists already: an export never overwrites a file") from None
     except OSError as error:
         raise PassbellError(f"cannot write {path}: {error.strerror}") from None
+    except sqlite3.Error as error:  # of the file; the store's own have another class
+        raise PassbellError(f"cannot write {path}: {error}") from None
 
 
 def publish(
@@ -280,12 +283,12 @@ def _write_csv(file: IO[str], rows: _Rows) -> int:
 
 
 def _cell(value: Any) -> Any:
-    """A value as a spreadsheet shall show it. A text that it would run as a formula gets an apostrophe."""
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    """A value as a spreadsheet shall show it; where it is imported again it is the same."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return formulas.shut(value) if isinstance(value, str) else value
 
 
 def _write_table(path: Path, name: str, rows: _Rows) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
+import resource
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,18 +18,36 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import sqlite_utils
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jobs import audit_export, exports
+from jobs import audit_export, exports, formulas
+from jobs.intake.rows import open_table
 from store import audit, members
 from store.audiences import Selection
 from store.database import Database, StoreUnavailable
+from store.deliveries import Which
 from store.errors import PassbellError, Refused, UsageError
 from store.schema import members as table
 from store.views import View
 from tests.store.crowd import member, open_store
 
 ROWS = 1_203
-FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", 'Ann "A"; B, C', "ÄNNE 🎉"]
+FORMULAS = {
+    "=1+1": "'=1+1",
+    "+cmd|' /C calc'!A0": "'+cmd|' /C calc'!A0",
+    "-2+3": "'-2+3",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\t=1": "\t'=1",
+    'Ann "A"; B, C': 'Ann "A"; B, C',
+    "ÄNNE 🎉": "ÄNNE 🎉",
+    "x;=1+1;y": "x;'=1+1;y",
+    'x\n"@y': "x\n'\"@y",
+    "'=1": "''=1",
+}
+"""Names, and as what they stand in a CSV."""
+HOSTILE = st.text("=+-@;,\t|\r\n\"' xＸ＝", max_size=12)
+SIGNS = tuple("=+-@＝＋－＠")
 
 
 write = partial(exports.write, actor="ann@desk")
@@ -35,10 +56,11 @@ write = partial(exports.write, actor="ann@desk")
 @pytest.fixture
 def database(current_url: str) -> Iterator[Database]:
     database = open_store(current_url)
+    names = list(FORMULAS)
     rows = [
         member(
             f"M-{number:04d}",
-            name=FORMULAS[number] if number < len(FORMULAS) else f"Name {number}",
+            name=names[number] if number < len(FORMULAS) else f"Name {number}",
             phone="+43664",
             points=None if number % 7 == 0 else float(-number),
             tier_id="gold" if number % 2 else "silver",
@@ -99,7 +121,25 @@ def test_a_text_that_a_spreadsheet_would_run_is_a_text(database: Database, tmp_p
     write(database, file, exports.of_members("P1", View("external_id")), columns=["name"])
     with open(file, encoding="utf-8", newline="") as opened:
         names = [row[0] for row in csv.reader(opened)][1 : len(FORMULAS) + 1]
-    assert names == [f"'{text}" for text in FORMULAS[:5]] + FORMULAS[5:]
+    assert names == list(FORMULAS.values())
+    assert [row.values["name"] for row in open_table(file).rows()][: len(FORMULAS)] == list(FORMULAS)
+
+
+@given(st.lists(st.tuples(HOSTILE, HOSTILE), min_size=1, max_size=4))
+def test_no_reader_sees_a_formula_wherever_it_splits_and_ours_reads_what_there_was(
+    rows: list[tuple[str, str]],
+) -> None:
+    written = io.StringIO()
+    shut = [(name, *map(formulas.shut, texts), "end") for name, texts in zip("abcd", rows, strict=False)]
+    csv.writer(written).writerows([("id", "one", "two", "last"), *shut])
+    for separator in ",;\t|":
+        for cells in csv.reader(io.StringIO(written.getvalue(), newline=""), delimiter=separator):
+            assert not [cell for cell in cells if cell.lstrip(' "\t\r\n').startswith(SIGNS)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "all.csv"
+        file.write_text(written.getvalue(), encoding="utf-8", newline="")
+        read = [(row.values["one"], row.values["two"]) for row in open_table(file).rows()]
+    assert read == rows
 
 
 def test_marked_rows_and_a_choice_are_written_alone(database: Database, tmp_path: Path) -> None:
@@ -147,7 +187,7 @@ def test_rows_written_meanwhile_come_neither_twice_nor_in_between(database: Data
 def test_every_list_can_be_written(database: Database, tmp_path: Path) -> None:
     view = View()
     lists = [
-        exports.of_deliveries(1, view, state="failed"),
+        exports.of_deliveries(1, view, Which("failed")),
         *(exports.of_batches(1, view), exports.of_blasts("rehearsal", view), exports.of_audit(view)),
         *(
             exports.of_programs("rehearsal", view),
@@ -161,6 +201,22 @@ def test_every_list_can_be_written(database: Database, tmp_path: Path) -> None:
             count = write(database, tmp_path / f"{number}.{ending}", listed)
             assert count == {"programs": 1, "audit": written}.get(listed.name, 0)
             written += 1
+
+
+def test_a_disk_without_room_is_told_and_nothing_is_left(database: Database, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_up(done: int, total: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, limits[1]))
+
+    for name in ("m.csv", "m.ndjson", "m.db"):
+        try:
+            with pytest.raises(PassbellError, match=f"cannot write .*{name}: "):
+                write(database, tmp_path / name, exports.of_members("P1", View()), progress=fill_up)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith((".passbell-", "m."))]
+    assert taken(database) == []
 
 
 # Who takes what out of the house is in the audit

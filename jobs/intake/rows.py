@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jobs.formulas import opened
 from store.errors import UsageError
 
 LARGEST_FILE = 256 * 1024 * 1024
@@ -196,7 +197,7 @@ def _reader(body: str, delimiter: str, skipped: int) -> Callable[[], Iterator[_L
                 yield _Line(line, [""], _explain(error, line, reader.line_num + skipped))
                 continue
             if "".join(fields).strip():
-                yield _Line(line, fields)
+                yield _Line(line, [opened(field) for field in fields])
 
     return read
 

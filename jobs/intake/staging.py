@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jobs.formulas import shut
 from store.errors import PassbellError, UsageError
 
 CHUNK = 5_000
@@ -142,6 +143,6 @@ def write_rejects(source: Path, rejects: Iterable[Reject], path: Path) -> None:
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(Reject._fields)
-            writer.writerows(sorted(rejects))
+            writer.writerows((line, shut(id_), shut(reason)) for line, id_, reason in sorted(rejects))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None

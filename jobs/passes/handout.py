@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from jobs import formulas
 from jobs.channels.google_api import credentials, save_link
 from jobs.passes import codes, holders, template
 from jobs.passes.credentials import apple_identity, google_account
@@ -186,7 +187,7 @@ def _hand(
 def _cell(text: str) -> str:
     """A text that neither a spreadsheet takes for a formula nor a terminal for a command."""
     shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    return formulas.shut(shown)
 
 
 def _name(external_id: str, serial: str, taken: set[str]) -> str:
