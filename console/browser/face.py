@@ -18,7 +18,7 @@ import textual_serve
 from aiohttp import WSMsgType, web
 from textual_serve.download_manager import DownloadManager
 
-from console.browser.gate import Gate
+from console.browser.gate import SPOKEN, Gate, Key
 from console.browser.session import Session
 from console.plain import inert
 from store.errors import PassbellError
@@ -30,10 +30,6 @@ MOST_SESSIONS = 4
 """Tabs at once: each is a process of some 80 MB."""
 TOO_MANY = f"{MOST_SESSIONS} tabs are open, and no more are allowed: close one, then reload this page."
 ENDED = "The server has ended. Start `passbell console --web` again, and open the new address that it prints."
-GO_ON = (
-    '<!doctype html><link rel="icon" href="data:,"><meta http-equiv="refresh" content="0; url=/">'
-    '<a href="/">To the console</a>'
-)
 HEARTBEAT = 15.0
 """Seconds after which a browser that says nothing is asked whether it is there, so a lost one is noticed."""
 LARGEST_SCREEN = 1000
@@ -41,6 +37,7 @@ LARGEST_SCREEN = 1000
 PAGE = Path(__file__).with_name("page")
 TAKEN = Path(textual_serve.__file__).with_name("static")
 STATIC = {
+    "enter.js": PAGE / "enter.js",
     "page.css": PAGE / "page.css",
     "page.js": PAGE / "page.js",
     "textual.js": TAKEN / "js" / "textual.js",
@@ -97,14 +94,16 @@ class Face:
         wrong = self.gate.why_not_from(request.headers, socket=request.path == "/ws")
         token = request.query.get("token")
         if not wrong and request.path == "/" and request.method == "GET" and token is not None:
-            if cookie := self.gate.exchange(token):
-                return self._signed_in(request, cookie)
+            if key := self.gate.exchange(token):
+                return self._signed_in(request, key)
             if self.gate.why_not_in(request.headers):
                 wrong = (
                     "This address was used already, or replaced by a newer one. Press Enter where "
                     "`passbell console --web` runs, and open the new address that it prints."
                 )
         wrong = wrong or self.gate.why_not_in(request.headers)
+        if request.path == "/ws":
+            wrong = wrong or self.gate.why_no_console(request.headers)
         if wrong:
             return _sentence(request, wrong, 403)
         try:
@@ -117,14 +116,14 @@ class Face:
             _guarded(request, answer)
         return answer
 
-    def _signed_in(self, request: web.Request, cookie: str) -> web.Response:
-        """The cookie, and a page that goes on to the console.
+    def _signed_in(self, request: web.Request, key: Key) -> web.Response:
+        """The key, by a page that keeps the proof and goes on to the console.
 
         A redirect would carry on from whatever page the address was clicked on, and the cookie is not sent
         for any page but our own.
         """
-        answer = web.Response(text=GO_ON, content_type="text/html")
-        answer.set_cookie(self.gate.cookie, cookie, httponly=True, samesite="Strict", path="/")
+        answer = web.Response(text=_page("enter.html", proof=key.proof), content_type="text/html")
+        answer.set_cookie(self.gate.cookie, key.cookie, httponly=True, samesite="Strict", path="/")
         return _guarded(request, answer)
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -132,11 +131,8 @@ class Face:
             mode = (await asyncio.to_thread(self._load)).mode
         except PassbellError as error:
             return _sentence(request, str(error), 500)
-        page = Template((PAGE / "index.html").read_text("utf-8"))
-        socket_url = f"ws://{request.host}/ws"
-        return web.Response(
-            text=page.substitute(mode=escape(mode), socket=escape(socket_url)), content_type="text/html"
-        )
+        page = _page("index.html", mode=mode, socket=f"ws://{request.host}/ws")
+        return web.Response(text=page, content_type="text/html")
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         if (path := STATIC.get(request.match_info["name"])) is None:
@@ -161,7 +157,7 @@ class Face:
 
     async def _console(self, request: web.Request) -> web.WebSocketResponse:
         """One tab: a console as long as its websocket is open."""
-        page = web.WebSocketResponse(heartbeat=HEARTBEAT)
+        page = web.WebSocketResponse(heartbeat=HEARTBEAT, protocols=(SPOKEN,))
         await page.prepare(request)
         if len(self._open) >= MOST_SESSIONS:
             await _end(page, TOO_MANY)
@@ -203,6 +199,12 @@ class Face:
 
     async def _close_all(self, _: web.Application) -> None:
         await asyncio.gather(*(_end(page, ENDED) for page in self._open))
+
+
+def _page(name: str, **words: str) -> str:
+    """A page of ours with the words in their places."""
+    page = Template((PAGE / name).read_text("utf-8"))
+    return page.substitute({place: escape(word) for place, word in words.items()})
 
 
 async def _listen(page: web.WebSocketResponse, session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,11 +35,30 @@ def ask(url: str, **headers: str) -> httpx.Response:
     return httpx.get(url, headers=sent, trust_env=False, timeout=30)
 
 
-def signed_in(served: Served) -> str:
-    """The cookie that a new address gives."""
-    given = ask(served.enter()).headers["Set-Cookie"]
+def key(served: Served) -> tuple[str, str]:
+    """The cookie that a new address gives, and the proof that its page keeps."""
+    answer = ask(served.enter())
+    given = answer.headers["Set-Cookie"]
     assert {part.strip() for part in given.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Strict"}
-    return given.partition(";")[0]
+    assert answer.headers["Cache-Control"] == "no-store"
+    found = re.search('data-proof="([^"]{32,})"', answer.text)
+    assert found
+    return given.partition(";")[0], found[1]
+
+
+def signed_in(served: Served) -> str:
+    """The cookie alone."""
+    return key(served)[0]
+
+
+def whole(served: Served) -> dict[str, str]:
+    """All that a page of ours says for a console."""
+    cookie, proof = key(served)
+    return {
+        "Origin": served.root.rstrip("/"),
+        "Cookie": cookie,
+        "Sec-WebSocket-Protocol": f"passbell, {proof}",
+    }
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -62,8 +82,9 @@ def test_an_address_works_once_and_a_newer_one_makes_it_void(served: Served) -> 
 
 
 def test_whoever_is_signed_in_sees_a_page_that_asks_nobody_else(served: Served) -> None:
-    cookie = signed_in(served)
+    cookie, proof = key(served)
     page = ask(served.root, Cookie=cookie)
+    assert proof not in page.text
     assert page.status_code == 200
     assert "<title>REHEARSAL - passbell</title>" in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -104,13 +125,26 @@ def test_other_pages_are_refused_though_the_browser_is_signed_in(
     assert "another page" in answer.text
 
 
-@pytest.mark.parametrize("given", ["nothing", "no cookie", "no origin", "other origin", "other port"])
-async def test_a_websocket_needs_cookie_and_origin(served: Served, given: str) -> None:
-    ours = served.root.rstrip("/")
-    origin = {"other origin": "http://evil.example", "other port": "http://127.0.0.1:1"}.get(given, ours)
-    headers = {"Origin": origin} if given not in ("nothing", "no origin") else {}
-    if given not in ("nothing", "no cookie"):
-        headers["Cookie"] = signed_in(served)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict.fromkeys(("Origin", "Cookie", "Sec-WebSocket-Protocol")),
+        {"Cookie": None},
+        {"Origin": None},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-WebSocket-Protocol": None},
+        {"Sec-WebSocket-Protocol": "passbell"},
+        {"Sec-WebSocket-Protocol": "passbell, "},
+        {"Sec-WebSocket-Protocol": "another browser's"},
+    ],
+)
+async def test_a_websocket_needs_cookie_proof_and_origin(
+    served: Served, wrong: dict[str, str | None]
+) -> None:
+    headers = {name: value for name, value in (whole(served) | wrong).items() if value is not None}
+    if headers.get("Sec-WebSocket-Protocol") == "another browser's":
+        headers["Sec-WebSocket-Protocol"] = whole(served)["Sec-WebSocket-Protocol"]
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await connected(served, headers)
     assert refused.value.status == 403
@@ -145,14 +179,14 @@ async def conversation(served: Served, socket: aiohttp.ClientWebSocketResponse) 
         assert news.data == '["ended", "You have left the console. Reload this page for a new one."]'
 
 
-async def test_whoever_has_both_has_a_console_that_knows_no_secret(served: Served) -> None:
-    await connected(served, {"Origin": served.root.rstrip("/"), "Cookie": signed_in(served)})
+async def test_whoever_has_all_has_a_console_that_knows_no_secret(served: Served) -> None:
+    await connected(served, whole(served))
     assert served.consoles() == []
     assert "token" not in served.log.read_text()
 
 
 async def test_settings_that_are_wrong_for_a_while_take_no_place_away(served: Served) -> None:
-    headers = {"Origin": served.root.rstrip("/"), "Cookie": signed_in(served)}
+    headers = whole(served)
     file = served.log.parent / "passbell.toml"
     file.write_text("[console]\nascii = 7\n")
     async with aiohttp.ClientSession() as session:
@@ -192,7 +226,10 @@ def test_what_cannot_be_done_is_told(
 
 def test_a_cookie_of_another_server_opens_nothing() -> None:
     ours, theirs = Gate(8790), Gate(8790)
-    cookie = theirs.exchange(theirs.new_address().partition("token=")[2])
-    assert theirs.why_not_in({"Cookie": f"a=b; {theirs.cookie}={cookie}"}) == ""
-    assert "not signed in" in ours.why_not_in({"Cookie": f"{ours.cookie}={cookie}"})
-    assert ours.exchange("") == ""
+    key = theirs.exchange(theirs.new_address().partition("token=")[2])
+    assert key is not None
+    headers = {"Cookie": f"a=b; {theirs.cookie}={key.cookie}", "Sec-WebSocket-Protocol": key.proof}
+    assert (theirs.why_not_in(headers), theirs.why_no_console(headers)) == ("", "")
+    assert "not signed in" in ours.why_not_in(headers)
+    assert "not signed in" in ours.why_no_console(headers)
+    assert ours.exchange("") is None

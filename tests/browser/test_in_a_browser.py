@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from console.browser.face import MOST_SESSIONS
 from tests.bed.nursery import Nursery
@@ -133,6 +135,45 @@ async def test_every_way_to_end(tmp_path: Path) -> None:
             served.process.kill()  # nothing of the server is left to end them
             assert "The connection to the console is lost" in await one_more.ended()
             await until(lambda: not any(words_of(pid) for pid in orphans))
+
+
+async def test_whoever_listens_on_another_port_gets_the_cookie_and_nothing_by_it(tmp_path: Path) -> None:
+    """A browser shows the cookies of a machine to all its ports, and so to other people's programs."""
+    stolen: list[str] = []
+
+    async def steal(request: web.Request) -> web.Response:
+        stolen.append(request.headers.get("Cookie", ""))
+        return web.Response(text="<p>harmless</p>", content_type="text/html")
+
+    thief = web.Application()
+    thief.router.add_get("/", steal)
+    runner = web.AppRunner(thief)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    with serving(tmp_path / "served.log", "--set", "console.start_worker=false") as served:
+        async with browsing(tmp_path / "profile") as browser, aiohttp.ClientSession() as session:
+            tab = await browser.open(served.url)
+            await tab.until("REHEARSAL")
+            other = await browser.open(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+            await other.says("harmless")
+            assert f"passbell-{served.port}=" in stolen[0]
+            assert await other.evaluate("localStorage.length") == 0
+            headers = {"Cookie": stolen[0], "Origin": served.root.rstrip("/")}
+            async with session.get(served.root, headers=headers) as page:
+                assert page.status == 200
+                assert await tab.evaluate("localStorage.getItem('proof')") not in await page.text()
+            before = served.consoles()
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(served.root + "ws", headers=headers)
+            assert refused.value.status == 403
+            assert served.consoles() == before
+            await tab.go(served.root)  # whose cookie it is goes on
+            await tab.until("REHEARSAL")
+            await tab.evaluate("localStorage.clear()")
+            await tab.go(served.root)
+            assert "Press Enter where `passbell console --web` runs" in await tab.ended()
+    await runner.cleanup()
 
 
 async def until(seen: Callable[[], bool]) -> None:

@@ -7,10 +7,15 @@ const LOST =
   "The connection to the console is lost. No blast is harmed. Reload this page; if that does not help, " +
   "start `passbell console --web` again.";
 
+const STRANGER =
+  "This browser is not signed in: an address works once. Press Enter where `passbell console --web` runs, and " +
+  "open the new address that it prints.";
+
 window.WebSocket = class extends window.WebSocket {
-  constructor(...given) {
-    super(...given);
-    let why = LOST;
+  constructor(url) {
+    const proof = localStorage.getItem("proof");
+    super(url, proof ? ["passbell", proof] : []);
+    let why = proof ? LOST : STRANGER;
     this.addEventListener("message", (event) => {
       if (typeof event.data !== "string") return;
       const [kind, words] = JSON.parse(event.data);
