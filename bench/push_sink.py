@@ -6,17 +6,11 @@ is measured is the client and the engine. What is true of APNs is shown by the s
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.sink import Sink
+from bench.sink import Sink, running
 from jobs.rehearsal.authority import Authority
 
 STREAMS = 1_000
@@ -44,36 +38,11 @@ http {{
 @contextmanager
 def push_sink(authority: Authority) -> Iterator[Sink]:
     """Run nginx on a free port until the block ends. Its log is whole a second after the last push."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        sys.exit("this needs nginx (Debian: apt install nginx-light): it is the static sink")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+
+    def config(folder: Path, port: int) -> str:
         (folder / "server.pem").write_bytes(authority.server_pem)
         (folder / "authorities.pem").write_bytes(authority.root_pem + authority.wwdr_pem)
-        (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port, streams=STREAMS))
-        server = subprocess.Popen(
-            [nginx, "-c", folder / "nginx.conf", "-e", folder / "error.log"], stderr=subprocess.DEVNULL
-        )
-        try:
-            _wait_for(port, server)
-            yield Sink(f"https://127.0.0.1:{port}", folder / "access.log")
-        finally:
-            server.terminate()
-            server.wait()
+        return CONFIG.format(folder=folder, port=port, streams=STREAMS)
 
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        if server.poll() is not None:
-            sys.exit("nginx did not start")
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    sys.exit("nginx does not answer")
+    with running(config) as (port, log):
+        yield Sink(f"https://127.0.0.1:{port}", log)

@@ -13,12 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 
 MEMBER = {
     "id": "$id",
@@ -71,6 +69,18 @@ class Sink:
 @contextmanager
 def sink() -> Iterator[Sink]:
     """Run nginx on a free port until the block ends."""
+    template = json.dumps({"template": {"data": {"dataFields": [FIELD]}}})
+
+    def config(folder: Path, port: int) -> str:
+        return CONFIG.format(folder=folder, port=port, member=json.dumps(MEMBER), template=template)
+
+    with running(config) as (port, log):
+        yield Sink(f"http://127.0.0.1:{port}", log)
+
+
+@contextmanager
+def running(config: Callable[[Path, int], str]) -> Iterator[tuple[int, Path]]:
+    """nginx under the config for a folder and a port, until the block ends: its port and its access log."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
         sys.exit("this needs nginx (Debian: apt install nginx-light): it is the static sink")
@@ -80,28 +90,25 @@ def sink() -> Iterator[Sink]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        template = json.dumps({"template": {"data": {"dataFields": [FIELD]}}})
-        config = CONFIG.format(folder=folder, port=port, member=json.dumps(MEMBER), template=template)
-        (folder / "nginx.conf").write_text(config)
+        (folder / "nginx.conf").write_text(config(folder, port))
         server = subprocess.Popen(
             [nginx, "-c", folder / "nginx.conf", "-e", folder / "error.log"], stderr=subprocess.DEVNULL
         )
         try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_for(url, server)
-            yield Sink(url, folder / "access.log")
+            _wait_for(port, server)
+            yield port, folder / "access.log"
         finally:
             server.terminate()
             server.wait()
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     for _ in range(200):
         if server.poll() is not None:
             sys.exit("nginx did not start")
         try:
-            httpx.get(url, trust_env=False)
+            socket.create_connection(("127.0.0.1", port)).close()
             return
-        except httpx.TransportError:
+        except OSError:
             time.sleep(0.02)
     sys.exit("nginx does not answer")

@@ -144,10 +144,7 @@ class Worker:
             account = await self._accounts.of(channel)
         except PassbellError as error:
             hold = Hold(f"nothing can be sent through {channel}: {error}", probe=True)
-            every = self.settings.engine.probe_seconds
-            await self._accounts.store(
-                lambda c: put_on_hold(c, blast_id, hold, worker=self.id, probe_seconds=every), write=True
-            )
+            await self._accounts.store(lambda c: put_on_hold(c, blast_id, hold, self._accounts), write=True)
             return None
         with self._guard:
             if self._stopping:

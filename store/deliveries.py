@@ -24,6 +24,30 @@ from store.views import Held, View
 
 
 @dataclass(frozen=True, slots=True)
+class Which:
+    """Some of a blast's deliveries; what is None narrows nothing down.
+
+    `fetched` asks only for those that Apple accepted, and whether a phone has fetched the pass with the
+    message since.
+    """
+
+    state: str | None = None
+    reason: str | None = None
+    batch_id: int | None = None
+    fetched: bool | None = None
+
+    def of(self, blast_id: int) -> sa.ColumnElement[bool]:
+        """What is true of those of that blast. Raises UsageError for a state that there is not."""
+        if self.state is not None and self.state not in STATES:
+            raise UsageError(f"a delivery is never {self.state!r}: choose from {', '.join(STATES)}")
+        chosen = {name: getattr(self, name) for name in ("state", "reason", "batch_id")}
+        conditions = [deliveries.c[name] == value for name, value in chosen.items() if value is not None]
+        if self.fetched is not None:
+            conditions.append(was_fetched() if self.fetched else not_fetched())
+        return sa.and_(deliveries.c.blast_id == blast_id, *conditions)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The deliveries that one worker claimed together; `returned` ones went back to be tried again."""
 
@@ -104,11 +128,8 @@ Figures = tuple[dict[str, int], int]
 def page(
     connection: sa.Connection,
     blast_id: int,
+    which: Which = Which(),
     *,
-    state: str | None = None,
-    reason: str | None = None,
-    batch_id: int | None = None,
-    fetched: bool | None = None,
     offset: int = 0,
     limit: int = 100,
     view: View = View(),  # noqa: B008 (it never changes)
@@ -117,43 +138,34 @@ def page(
     """Deliveries of a blast as the commands print them, in the order of their passes or as the view has it.
 
     `accepted_at`, `listed_at` and `fetched_at` are RFC 3339 or None, `text` the member's own or the blast's.
-    `fetched` asks only for those that Apple accepted, and whether a
-    phone has fetched the pass with the message since. Raises UsageError for a state that there is not.
+    Raises UsageError for a state that there is not.
     """
-    wanted = _where(blast_id, state, reason, batch_id, fetched)
-    query = blast_lists.delivery_ids(connection, wanted, view)
+    query = blast_lists.delivery_ids(connection, which.of(blast_id), view)
     return by_ids(connection, views.window(connection, query, offset, limit, held))
 
 
 def count(
     connection: sa.Connection,
     blast_id: int,
+    which: Which = Which(),
     *,
-    state: str | None = None,
-    reason: str | None = None,
-    batch_id: int | None = None,
-    fetched: bool | None = None,
     view: View = View(),  # noqa: B008
     held: Held | None = None,
 ) -> int:
     """How many deliveries `page` would give in all."""
-    wanted = _where(blast_id, state, reason, batch_id, fetched)
-    return views.total(connection, blast_lists.delivery_ids(connection, wanted, view, counted=True), held)
+    query = blast_lists.delivery_ids(connection, which.of(blast_id), view, counted=True)
+    return views.total(connection, query, held)
 
 
 def ids(
     connection: sa.Connection,
     blast_id: int,
+    which: Which = Which(),
     *,
-    state: str | None = None,
-    reason: str | None = None,
-    batch_id: int | None = None,
-    fetched: bool | None = None,
     view: View = View(),  # noqa: B008
 ) -> array[int]:
     """The ids of all deliveries that `page` would give, in its order."""
-    wanted = _where(blast_id, state, reason, batch_id, fetched)
-    return views.every_id(connection, blast_lists.delivery_ids(connection, wanted, view))
+    return views.every_id(connection, blast_lists.delivery_ids(connection, which.of(blast_id), view))
 
 
 def by_ids(connection: sa.Connection, found: Sequence[int]) -> list[dict[str, Any]]:
@@ -285,7 +297,7 @@ def failures(connection: sa.Connection, blast_id: int, *, batch_id: int | None =
     one_code = sa.case((code == sa.func.max(deliveries.c.code), code))
     query = (
         sa.select(reason, sa.func.min(deliveries.c.detail), number, one_code)
-        .where(_where(blast_id, "failed", None, batch_id))
+        .where(Which("failed", batch_id=batch_id).of(blast_id))
         .group_by(reason)
         .order_by(number.desc(), reason)
     )
@@ -301,7 +313,7 @@ def failures_of_batches(
     batch, code = deliveries.c.batch_id, deliveries.c.code
     query = (
         sa.select(batch, reason, sa.func.min(deliveries.c.detail), number, code)
-        .where(_where(blast_id, "failed", None, None), batch.in_(batch_ids))
+        .where(Which("failed").of(blast_id), batch.in_(batch_ids))
         .group_by(batch, reason, code)
         .order_by(batch, number.desc(), reason, code)
     )
@@ -309,22 +321,6 @@ def failures_of_batches(
     for batch_id, *failure in connection.execute(query):
         found.setdefault(batch_id, []).append(Failure(*failure))
     return found
-
-
-def _where(
-    blast_id: int, state: str | None, reason: str | None, batch_id: int | None, fetched: bool | None = None
-) -> sa.ColumnElement[bool]:
-    if state is not None and state not in STATES:
-        raise UsageError(f"a delivery is never {state!r}: choose from {', '.join(STATES)}")
-    chosen: Sequence[tuple[sa.Column[Any], Any]] = (
-        (deliveries.c.state, state),
-        (deliveries.c.reason, reason),
-        (deliveries.c.batch_id, batch_id),
-    )
-    conditions = [column == value for column, value in chosen if value is not None]
-    if fetched is not None:
-        conditions.append(was_fetched() if fetched else not_fetched())
-    return sa.and_(deliveries.c.blast_id == blast_id, *conditions)
 
 
 def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:

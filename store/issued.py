@@ -32,7 +32,7 @@ _COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class NewPass:
-    """A pass that is about to be issued; what each column means stands in store/schema.py."""
+    """A pass that is about to be issued; what each column means stands in store/schema/issuing.py."""
 
     member_id: int
     program_id: str

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import among, upsert
+from store.due import take_up
 from store.members import CHANNEL
 from store.schema import members, opt_outs_due, passes, programs
 
@@ -48,7 +49,6 @@ def note(connection: sa.Connection, member_ids: Sequence[int], *, at: datetime) 
             members.c.opted_out.is_(False),
             programs.c.issuer == "passkit",
         )
-        .where(programs.c.issuer == "passkit")
     )
     rows = [
         {
@@ -87,16 +87,9 @@ def any_due(connection: sa.Connection, account: str, *, at: datetime) -> bool:
 
 def take(connection: sa.Connection, account: str, *, at: datetime, lease: timedelta, limit: int) -> list[Due]:
     """Take up some that are due. They are due again after the lease, should their worker die."""
-    query = _due(account, at).order_by(opt_outs_due.c.due_at, opt_outs_due.c.member_id).limit(limit)
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=opt_outs_due, skip_locked=True)
-    rows = connection.execute(query).all()
+    waiting = _due(account, at)
+    rows = take_up(connection, waiting, opt_outs_due.c.member_id, at=at, lease=lease, limit=limit)
     ids = [row.member_id for row in rows]
-    connection.execute(
-        opt_outs_due.update()
-        .where(among(connection, opt_outs_due.c.member_id, ids))
-        .values(due_at=at + lease, attempts=opt_outs_due.c.attempts + 1)
-    )
     held: dict[int, list[str]] = {}
     for member_id, provider_id in connection.execute(
         sa.select(passes.c.member_id, passes.c.provider_id)

@@ -177,7 +177,7 @@ def rejects(connection: sa.Connection, account: str, *, since: datetime) -> list
 
 
 def pacer_state(connection: sa.Connection, name: str) -> dict[str, Any] | None:
-    """What a pacer keeps; see jobs/engine/pace.py. None: nothing was ever sent by it."""
+    """What a pacer keeps; see jobs/engine/slots.py. None: nothing was ever sent by it."""
     state: dict[str, Any] | None = connection.execute(
         sa.select(pacers.c.state).where(pacers.c.name == name)
     ).scalar()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from store.errors import UsageError
@@ -125,6 +126,25 @@ def admit(text: str, node: Node) -> str:
 def refusal(sentence: str, text: str, node: Node) -> UsageError:
     """The error that says `sentence` of a node and marks the node's place."""
     return mark(sentence, text, *_place(text, node))
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the nodes of one expression; its errors show their places in the text."""
+
+    text: str
+
+    def _open(self, node: Node) -> Node:
+        """The node inside any brackets."""
+        while self._admit(node) == "Paren":
+            node = node.this
+        return node
+
+    def _admit(self, node: Node) -> str:
+        return admit(self.text, node)
+
+    def _refuse(self, node: Node, sentence: str) -> UsageError:
+        return refusal(sentence, self.text, node)
 
 
 def _place(text: str, node: Node) -> tuple[int, int]:

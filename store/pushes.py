@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import among
+from store.due import take_up
 from store.schema import issued, passes, programs, pushes_due
 
 
@@ -31,15 +32,8 @@ def any_due(connection: sa.Connection, account: str, *, at: datetime) -> bool:
 
 def take(connection: sa.Connection, account: str, *, at: datetime, lease: timedelta, limit: int) -> list[Due]:
     """Take up some that are due. They are due again after the lease, should their worker die."""
-    query = _due(account, at).order_by(pushes_due.c.due_at, pushes_due.c.pass_id).limit(limit)
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=pushes_due, skip_locked=True)
-    rows = connection.execute(query).all()
-    connection.execute(
-        pushes_due.update()
-        .where(among(connection, pushes_due.c.pass_id, [row.pass_id for row in rows]))
-        .values(due_at=at + lease, attempts=pushes_due.c.attempts + 1)
-    )
+    waiting = _due(account, at)
+    rows = take_up(connection, waiting, pushes_due.c.pass_id, at=at, lease=lease, limit=limit)
     return [Due(row.pass_id, row.channel, row.program_id, row.attempts + 1, at + lease) for row in rows]
 
 

@@ -177,6 +177,12 @@ SHORTEST_SECRET = 16
 """Characters of a secret by which hashes cannot be guessed."""
 
 
+def _hard_to_guess(given: SecretStr) -> SecretStr:
+    if 0 < len(given.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"it has to have {SHORTEST_SECRET} characters or more")
+    return given
+
+
 class ConsentSettings(Section):
     """The secret behind suppression hashes and unsubscribe tokens."""
 
@@ -186,12 +192,7 @@ class ConsentSettings(Section):
     token_days: int = Field(default=400, ge=1, le=3_650)
     """How long an unsubscribe token works."""
 
-    @field_validator("secret")
-    @classmethod
-    def _hard_to_guess(cls, given: SecretStr) -> SecretStr:
-        if 0 < len(given.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"it has to have {SHORTEST_SECRET} characters or more")
-        return given
+    _is_hard_to_guess = field_validator("secret")(_hard_to_guess)
 
 
 class AppleSettings(Section):
@@ -321,12 +322,7 @@ class KeysSettings(Section):
     """Path of a file that holds it; empty: `keys.secret` in the home, made once. Belongs to the backups, but
     not beside the store's."""
 
-    @field_validator("secret")
-    @classmethod
-    def _hard_to_guess(cls, given: SecretStr) -> SecretStr:
-        if 0 < len(given.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"it has to have {SHORTEST_SECRET} characters or more")
-        return given
+    _is_hard_to_guess = field_validator("secret")(_hard_to_guess)
 
 
 class RehearsalSettings(Section):

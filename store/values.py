@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from store.errors import UsageError
 from store.fields import Field, Kind
 from store.meaning import Value
-from store.parsing import Node, admit, refusal, short
+from store.parsing import Node, Reader, short
 
 KIND_WORDS = {
     "text": "a text",
@@ -24,10 +23,9 @@ MOST_DAYS = 700_000
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class Values(Reader):
     """Reads the values of one expression; `now` is what NOW() stands for."""
 
-    text: str
     now: datetime
 
     def of(self, node: Node, field: Field) -> tuple[Kind, Value]:
@@ -134,18 +132,6 @@ class Values:
         if unit not in UNITS or not amount.isascii() or not amount.isdigit() or len(amount) > 6:
             raise self._refuse(node, wrong)
         return timedelta(**{UNITS[unit]: int(amount)})
-
-    def _open(self, node: Node) -> Node:
-        """The node inside any brackets."""
-        while self._admit(node) == "Paren":
-            node = node.this
-        return node
-
-    def _admit(self, node: Node) -> str:
-        return admit(self.text, node)
-
-    def _refuse(self, node: Node, sentence: str) -> UsageError:
-        return refusal(sentence, self.text, node)
 
 
 def _kind_of(value: Value) -> Kind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
+import math
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -21,8 +21,9 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.oauth2.service_account import Credentials
 
 from jobs.channels.base import Pace
-from jobs.channels.google_errors import PASSING, GoogleError, from_answer
+from jobs.channels.google_errors import GoogleError, from_answer
 from jobs.channels.passkit_errors import plain
+from jobs.channels.patience import patiently
 from jobs.channels.wire import UNSENT, loopback
 from store.errors import UsageError
 
@@ -35,7 +36,7 @@ LONGEST_SAVE_JWT = 1_800
 """Characters of a save link's JWT that Google calls safe."""
 PAGE = 100
 STATES_ONLY = "resources(id,state,hasUsers),pagination"
-_PAGE_TRIES = 5
+_FIRST_WAIT = 0.5
 _IDLE_SECONDS = 30.0
 """A connection unused for so long is closed by us, before Google does it in mid-request."""
 
@@ -139,16 +140,9 @@ class Google:
                 raise GoogleError("protocol", f"the list of {resource} names the same page again", status=200)
 
     async def _patiently(self, path: str) -> Json:
-        wait = 0.5
-        for _ in range(_PAGE_TRIES - 1):
-            try:
-                return await self._call("GET", path)
-            except GoogleError as error:
-                if error.kind not in PASSING:
-                    raise
-                await self._sleep(max(error.retry_after or 0.0, wait * random.uniform(1.0, 1.5)))
-                wait *= 2
-        return await self._call("GET", path)
+        return await patiently(
+            lambda: self._call("GET", path), first=_FIRST_WAIT, longest=math.inf, sleep=self._sleep
+        )
 
     async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
         """One request; one more with a new token where the old one is refused. A 401 did nothing."""

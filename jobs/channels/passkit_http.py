@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -18,7 +17,8 @@ import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 from jobs.channels.base import Pace
-from jobs.channels.passkit_errors import PASSING, PassKitError, from_answer, from_line, http_date, plain
+from jobs.channels.passkit_errors import PassKitError, from_answer, from_line, http_date, plain
+from jobs.channels.patience import patiently
 from jobs.channels.wire import Broken, Lanes, Line, broken, loopback, open_wire
 from store.errors import UsageError
 
@@ -30,7 +30,6 @@ HOSTS = {"pub1": "https://api.pub1.passkit.io", "pub2": "https://api.pub2.passki
 """One host per region: pub1 is Europe and Asia, pub2 the USA. The region belongs to the account."""
 
 PAGE = 500
-_PAGE_TRIES = 5
 LONGEST_PATIENCE = 30.0
 """Seconds: a read that is asked to wait for longer ends with that word, since a person waits for it."""
 _FIRST_WAIT = 0.25
@@ -196,18 +195,12 @@ class Connection:
             offset += len(rows)
 
     async def _page(self, path: str, body: Json) -> list[Json]:
-        tries, wait = 1, _FIRST_WAIT
-        while True:
-            try:
-                async with aclosing(self.stream(path, body)) as rows:
-                    return [row async for row in rows]
-            except PassKitError as error:
-                patience_ends = tries == _PAGE_TRIES or (error.retry_after or 0.0) > LONGEST_PATIENCE
-                if patience_ends or error.kind not in PASSING:
-                    raise
-                # PassKit on 503: wait 250 ms and repeat. Doubled each time, spread by up to a half.
-                await self._sleep(max(error.retry_after or 0.0, wait * random.uniform(1.0, 1.5)))
-                tries, wait = tries + 1, wait * 2
+        async def whole() -> list[Json]:
+            async with aclosing(self.stream(path, body)) as rows:
+                return [row async for row in rows]
+
+        # PassKit on 503: wait 250 ms and repeat.
+        return await patiently(whole, first=_FIRST_WAIT, longest=LONGEST_PATIENCE, sleep=self._sleep)
 
     def _token(self) -> str:
         """A token for one request. Its claims are whole seconds, so all requests of a second share it.

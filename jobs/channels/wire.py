@@ -179,6 +179,22 @@ def broken(error: Exception) -> Broken:
     return Broken(str(error), timed_out=timed_out, unsent=isinstance(error, UNSENT))
 
 
+def broken_in_reqwest(error: Any) -> Broken:
+    """pyreqwest's error in our terms.
+
+    Not by the error's class: pyreqwest 0.15 raises ConnectError also for a connection that was lost
+    after the request had gone out, and ConnectTimeoutError where no answer came. The causes differ.
+    """
+    from pyreqwest.exceptions import RequestTimeoutError
+
+    causes = [str(cause.get("message", "")) for cause in error.details.get("causes") or ()]
+    return Broken(
+        causes[-1] if causes else str(error),
+        timed_out=isinstance(error, RequestTimeoutError),
+        unsent="client error (Connect)" in causes,
+    )
+
+
 class ReqwestWire:
     """pyreqwest: reqwest's connection pool, on a thread of its own outside Python's lock."""
 
@@ -199,24 +215,11 @@ class ReqwestWire:
                 answer = await builder.build().send()
                 return Answer(answer.status, answer.headers, bytes(await answer.bytes()))
         except self._errors.RequestError as error:
-            raise self._told(error) from error
+            raise broken_in_reqwest(error) from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
-
-    def _told(self, error: Any) -> Broken:
-        """Its error in our terms.
-
-        Not by the error's class: pyreqwest 0.15 raises ConnectError also for a connection that was lost
-        after the request had gone out, and ConnectTimeoutError where no answer came. The causes differ.
-        """
-        causes = [str(cause.get("message", "")) for cause in error.details.get("causes") or ()]
-        return Broken(
-            causes[-1] if causes else str(error),
-            timed_out=isinstance(error, self._errors.RequestTimeoutError),
-            unsent="client error (Connect)" in causes,
-        )
 
 
 def _reqwest(line: Line) -> Client:

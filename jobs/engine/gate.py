@@ -13,7 +13,7 @@ an error in the evaluation ends the plan or holds the blast.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobs.engine import quiet
+from jobs.engine.past import DAY, MONTH, WEEK, Past
 from store import rules as program_rules
-from store import texts, zones
+from store import zones
 from store.claims import Answer
 from store.database import among, as_table, has_item, later
 from store.ledger import WAITS
@@ -67,14 +68,8 @@ REASONS = {
 
 GOOGLE_ALERTS_A_DAY = 3
 """Google alerts for three messages to an object in 24 hours and no more (Google Wallet's documentation)."""
-DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=30)
-
-LAST_SETTLED = timedelta(hours=1)
-"""After its end a blast may still hear of deliveries that were on their way."""
 
 Condition = sa.ColumnElement[bool]
-past = deliveries.alias("past")
-"""Deliveries of other blasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +121,7 @@ class Gate:
         self._preferred = _any(connection, sa.select(preferences.c.member_id))
         self._windows: sa.CTE | None = None
         self._windows = self._read_windows(scope, member_id)
-        self._has_past = self._find_past()
+        self._past = Past(at, message.blast_id)
         self._conditions = dict(self._build())
 
     def condition(self, word: str) -> Condition | None:
@@ -152,23 +147,30 @@ class Gate:
             cases.append((self._conditions["quiet_hours"], self._windows.c.until))
         if "too_soon" in self._conditions:
             seconds = self.rules.pass_interval_minutes * 60
-            spaced = later(self._connection, self._last_message(), seconds)
+            spaced = later(self._connection, self._past.last_to_pass(), seconds)
             cases.append((self._conditions["too_soon"], spaced))
         return sa.case(*cases, else_=sa.null()) if cases else sa.cast(sa.null(), Moment)
 
     def figures(self) -> dict[str, sa.ColumnElement[Any]]:
         """What the checks of the past count, for queries of `ask`: messages in other blasts."""
         return {
-            "to_member_in_24_hours": self._messages_to_member(DAY),
-            "to_member_in_7_days": self._messages_to_member(WEEK),
-            "to_pass_in_24_hours": self._messages_to_pass(DAY),
-            "to_pass_in_30_days": self._messages_to_pass(MONTH),
-            "last_to_pass": self._last_message(),
+            "to_member_in_24_hours": self._past.to_member(DAY),
+            "to_member_in_7_days": self._past.to_member(WEEK),
+            "to_pass_in_24_hours": self._past.to_pass(DAY),
+            "to_pass_in_30_days": self._past.to_pass(MONTH),
+            "last_to_pass": self._past.last_to_pass(),
         }
 
     def ask(self, who: Condition, *columns: sa.ColumnElement[Any] | sa.Table) -> sa.Select[Any]:
         """The program's passes whose members fit `who`, joined as the conditions want them."""
         return self._join(sa.select(*columns), passes).where(members.c.program_id == self._program_id, who)
+
+    def ask_about(
+        self, key: sa.ColumnElement[int], ids: Sequence[int], *columns: sa.ColumnElement[Any] | sa.Table
+    ) -> sa.Select[Any]:
+        """The same for some of the program's passes, by their ids or by those of their members."""
+        # Without the program's own id, by which SQLite would go through all its members to find a few.
+        return self._join(sa.select(*columns), passes).where(among(self._connection, key, ids))
 
     def look(self, delivery_ids: Sequence[int]) -> dict[int, Answer]:
         """Ask again for deliveries that are about to leave: those that may not, and why.
@@ -252,11 +254,11 @@ class Gate:
             yield "quiet_hours", self._windows.c.known == 1
 
     def _about_the_past(self) -> Iterator[tuple[str, Condition]]:
-        if not self._has_past:
+        if not self._has_past():
             return
         caps = [(DAY, "most_a_day"), (WEEK, "most_a_week")]
         conditions = [
-            self._messages_to_member(span) >= self._most(name)
+            self._past.to_member(span) >= self._most(name)
             for span, name in caps
             if self._preferred or getattr(self.rules, name)
         ]
@@ -264,7 +266,7 @@ class Gate:
             yield "frequency_cap", sa.or_(*conditions)
         if self.rules.pass_interval_minutes:
             since = self.at - timedelta(minutes=self.rules.pass_interval_minutes)
-            yield "too_soon", self._last_message() > sa.literal(since, Moment)
+            yield "too_soon", self._past.last_to_pass() > sa.literal(since, Moment)
         budgets: list[tuple[Condition, timedelta, int]] = []
         if self._settings.google_over_budget == "skip":
             budgets.append((passes.c.channel == "google", DAY, GOOGLE_ALERTS_A_DAY))
@@ -273,7 +275,7 @@ class Gate:
             for span, most in ((DAY, self.rules.pass_most_a_day), (MONTH, self.rules.pass_most_a_month))
             if most
         ]
-        spent = [sa.and_(which, self._messages_to_pass(span) >= most) for which, span, most in budgets]
+        spent = [sa.and_(which, self._past.to_pass(span) >= most) for which, span, most in budgets]
         if spent:
             yield "attention_budget", sa.or_(*spent)
 
@@ -323,103 +325,18 @@ class Gate:
 
     # The past
 
-    def _find_past(self) -> bool:
-        """Whether the program has other blasts that may have messaged somebody in the time of a check."""
+    def _has_past(self) -> bool:
+        """Whether somebody may have been messaged in the time of a check."""
         spans = [DAY, timedelta(minutes=self.rules.pass_interval_minutes)]  # a day: Google's budget
         spans += [WEEK] if self.rules.most_a_week or self._preferred else []
         spans += [MONTH] if self.rules.pass_most_a_month else []
-        since = self.at - max(spans) - LAST_SETTLED
-        recent = sa.select(blasts.c.id).where(
-            blasts.c.program_id == self._program_id,
-            blasts.c.id != self._own_blast,
-            blasts.c.started_at.is_not(None),
-            sa.or_(blasts.c.finished_at.is_(None), blasts.c.finished_at > since),
-        )
-        return _any(self._connection, recent)
-
-    def _messages_to_member(self, span: timedelta) -> sa.ColumnElement[int]:
-        """Messages, sent or on their way. Not passes: one blast is one message, also to a member with two."""
-        theirs = passes.alias("theirs")
-        source = theirs.join(past, past.c.pass_id == theirs.c.id)
-        query = sa.select(sa.func.count(past.c.blast_id.distinct())).select_from(source)
-        query = query.where(theirs.c.member_id == members.c.id).correlate(members)
-        sent, leaving = (
-            query.where(which).scalar_subquery() for which in (self._sent(span), self._leaving())
-        )
-        return sent + leaving
-
-    def _messages_to_pass(self, span: timedelta) -> sa.ColumnElement[int]:
-        query = sa.select(sa.func.count()).where(past.c.pass_id == passes.c.id, self._sent(span))
-        return query.correlate(passes).scalar_subquery()
-
-    def _last_message(self) -> sa.ColumnElement[datetime | None]:
-        query = sa.select(sa.func.max(past.c.accepted_at))
-        query = query.where(past.c.pass_id == passes.c.id, self._sent(MONTH))
-        return query.correlate(passes).scalar_subquery()
-
-    def _sent(self, span: timedelta) -> Condition:
-        """Accepted within the span, in another blast. The state is spelled as the partial index spells it."""
-        accepted = sa.text("past.state = 'accepted'")
-        since = past.c.accepted_at > sa.literal(self.at - span, Moment)
-        return sa.and_(past.c.blast_id != self._own_blast, accepted, since)
-
-    def _leaving(self) -> Condition:
-        open_ones = sa.text("past.state IN ('pending', 'sending')")
-        return sa.and_(past.c.blast_id != self._own_blast, open_ones, past.c.state == "sending")
-
-    @property
-    def _own_blast(self) -> int:
-        return self._message.blast_id or 0
+        return self._past.is_there(self._connection, self._program_id, max(spans))
 
     def _most(self, name: str) -> sa.ColumnElement[int]:
         """The member's own limit, else the program's; without either, one that nobody reaches."""
         general = getattr(self.rules, name) or sa.null()
         own = preferences.c[name] if self._preferred else sa.null()
         return sa.func.coalesce(own, general, 1_000_000)
-
-
-def when_sent() -> sa.ColumnElement[str]:
-    """What the phone will do if the pass is messaged: alert | silent | unproven. For queries of `ask`.
-
-    Through PassKit, Google Wallet updates a pass without a word on the lock screen (PassKit's help
-    centre). Where the wallet, the pass's state or the design could not be read, it is unproven. Our own
-    Apple passes always alert, since a template without the message's field is not taken; what Google's
-    phones show of a message is Google's affair (Google Wallet, "Trigger push notifications"): unproven.
-    """
-    wallets = sa.cast(passes.c.wallets, sa.Text)
-    known = sa.and_(passes.c.status == "installed", tiers.c.message_field_state == "ok")
-    return sa.case(
-        (passes.c.channel == "google", "unproven"),
-        (sa.and_(passes.c.channel == "apple", passes.c.status == "installed"), "alert"),
-        (sa.and_(known, wallets.contains('"apple"')), "alert"),
-        (sa.and_(known, wallets != "[]"), "silent"),
-        else_="unproven",
-    )
-
-
-def verdict(answer: sa.ColumnElement[str | None], sent: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """What the phone will do: alert | silent | nothing | unproven. From the gate's answer and `when_sent`."""
-    return sa.case(
-        (answer == "same_text", "silent"),
-        (answer.not_in(WAITS), "nothing"),
-        else_=sent,
-    )
-
-
-def own_text(text: str, member: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The text as this member would get it, and the reason against sending it, if there is one.
-
-    `member` has the columns of `members` that a text may name, and `shown_text` of the pass.
-    """
-    own = text
-    if texts.has_braces(text):
-        try:
-            own = texts.render(text, texts.values_of(member))
-        except texts.MissingValue:
-            return text, "no_value"
-        except texts.TooLong:
-            return text, "too_long"
-    return own, "same_text" if own and own == member["shown_text"] else None
 
 
 def _spelled(time_zone: str | None, start: str | None, out: str | None) -> str:

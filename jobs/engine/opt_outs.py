@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.channels.base import Outcome, Parcel, Result
+from jobs.engine.settle import tell_again_at
 from store import opt_outs
 from store.opt_outs import Due
 from store.times import now
 
 if TYPE_CHECKING:
-    from jobs.engine.pump import Account
+    from jobs.engine.accounts import Account
 
 log = logging.getLogger("passbell")
 
@@ -21,7 +22,6 @@ AT_ONCE = 4
 """Members at a time: a long list of them takes turns with the blasts for the account's slots."""
 LEASE = timedelta(minutes=2)
 """After so long one whose worker died is taken up by another."""
-LONGEST_WAIT = timedelta(hours=1)
 FOR_GOOD = (Outcome.REFUSED, Outcome.SKIPPED)
 """Outcomes that another try would only repeat, unless the whole account is at fault."""
 
@@ -66,6 +66,5 @@ async def _conclude(account: Account, due: Due, result: Result) -> None:
         return
     if result.outcome is Outcome.THROTTLED:
         account.pacer.rest(result.wait or 1.0)
-    wait = account.settings.engine.backoff_seconds * 2 ** min(due.attempts, 20)
-    due_at = now() + min(timedelta(seconds=max(wait, result.wait or 0.0)), LONGEST_WAIT)
+    due_at = tell_again_at(due.attempts, result, account.settings.engine, now())
     await account.store(lambda c: opt_outs.failed(c, due, detail=detail, due_at=due_at), write=True)

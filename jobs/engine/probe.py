@@ -16,8 +16,7 @@ from store.ledger import Blast
 from store.times import now
 
 if TYPE_CHECKING:
-    from jobs.engine.accounts import Accounts
-    from jobs.engine.pump import Account
+    from jobs.engine.accounts import Account, Accounts
 
 log = logging.getLogger("passbell")
 

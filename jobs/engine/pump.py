@@ -10,26 +10,25 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from jobs.channels.base import Channel, Outcome, Parcel, Result, Withdrawn
-from jobs.engine.breaker import Breaker, Breakers, Hold
+from jobs.channels.base import Outcome, Parcel, Result, Withdrawn
+from jobs.engine.accounts import Account, OffLoop
+from jobs.engine.breaker import Breaker, Hold
 from jobs.engine.gate import Gate, Message
-from jobs.engine.pace import Pacer
+from jobs.engine.own_pace import OwnPace
 from jobs.engine.probe import mute
 from jobs.engine.settle import give_back, settlement
 from store import audit, claims, ledger, settlements
 from store.claims import Answer, Claimed, Look
-from store.database import Database, StoreUnavailable, among
+from store.database import StoreUnavailable, among
 from store.errors import PassbellError
 from store.ledger import Blast
 from store.schema import deliveries
-from store.settings import Settings
+from store.sections import GateSettings
 from store.settlements import Settlement
 from store.times import now
 
@@ -46,78 +45,24 @@ DESIGNS = 10.0
 LINGER = 2.0
 """Seconds: a delivery that is due again this soon is waited for."""
 
-T = TypeVar("T")
-_pump: ContextVar[Pump | None] = ContextVar("_pump", default=None)
 
-
-@dataclass(slots=True)
-class Account:
-    """One account on one channel, in one worker: its pace, and where its database calls run.
-
-    name         of the channel: passkit | apple | google
-    concurrency  sends at once
-    timeout      seconds that one request may take
-    """
-
-    database: Database
-    settings: Settings
-    name: str
-    channel: Channel
-    pacer: Pacer
-    concurrency: int
-    timeout: float
-    worker: str
-    run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
-    breakers: Breakers = field(default_factory=Breakers)
-
-    async def store(self, act: Callable[[Any], T], *, write: bool = False) -> T:
-        """Run something in one transaction, off the loop."""
-
-        def run() -> T:
-            with self.database.write() if write else self.database.read() as connection:
-                return act(connection)
-
-        result: T = await self.run(run)
-        return result
-
-
-def put_on_hold(connection: Any, blast_id: int, hold: Hold, *, worker: str, probe_seconds: float) -> None:
+def put_on_hold(connection: Any, blast_id: int, hold: Hold, by: OffLoop) -> None:
     """Hold a running blast and say why; one that is not running stays as it is."""
     blast = ledger.get(connection, blast_id, lock_row=True)
     if blast.state != "running":
         return
     log.warning("blast %s is held: %s", blast_id, hold.reason)
     at = now()
-    probe_at = at + timedelta(seconds=probe_seconds) if hold.probe else None
+    probe_at = at + timedelta(seconds=by.settings.engine.probe_seconds) if hold.probe else None
     ledger.step(connection, blast_id, "held", at=at, hold_reason=hold.reason, probe_at=probe_at)
     audit.append(
         connection,
-        actor=worker,
+        actor=by.worker,
         act="blast.held",
         subject=str(blast_id),
         details={"reason": hold.reason},
         at=at,
     )
-
-
-def paced(account_pacer: Pacer) -> AbstractAsyncContextManager[None]:
-    """A slot of the blast's own limit, where it has one, and then one of the account's.
-
-    Which blast is read from the context: one channel serves all blasts of an account.
-    """
-    pump = _pump.get()
-    if pump is None:
-        return account_pacer.slot()
-    slot = account_pacer.slot(pump, urgent=pump.urgent)
-    return slot if pump.own_pacer is None else _both(pump.own_pacer.slot(pump), slot)
-
-
-@asynccontextmanager
-async def _both(
-    first: AbstractAsyncContextManager[None], second: AbstractAsyncContextManager[None]
-) -> AsyncIterator[None]:
-    async with first, second:
-        yield
 
 
 @dataclass(slots=True)
@@ -135,21 +80,20 @@ class Pump:
     account: Account
     blast_id: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    own_pacer: Pacer | None = None
-    urgent: bool = False
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _looked: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: deque[_InHand] = field(default_factory=deque)
     _idle: dict[int, asyncio.Future[None]] = field(default_factory=dict)
     _settlements: dict[int, list[Settlement]] = field(default_factory=dict)
     _open: dict[int, int] = field(default_factory=dict)
-    _places: int = 1
     _sending: int = 0
     _breaker: Breaker = field(default_factory=Breaker)
-    _message_key: str = ""
-    _program_id: str = ""
-    _message: Message = field(default_factory=Message)
     _hold: Hold | None = None
+    _pace: OwnPace = field(init=False)
+    _blast: Blast = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pace = OwnPace(self.account, self.blast_id)
 
     async def run(self) -> None:
         """Until nothing is due, the blast is no longer running, or `stop` is set.
@@ -163,21 +107,20 @@ class Pump:
         except Exception as error:
             told = f"a fault of passbell's own ({type(error).__name__}); the worker's log says more"
             hold = Hold(told, probe=False)
-            await self.account.store(lambda c: self._put_on_hold(c, hold), write=True)
+            await self.account.store(lambda c: put_on_hold(c, self.blast_id, hold, self.account), write=True)
             raise
 
     async def _run(self) -> None:
         blast = await self.account.store(lambda c: ledger.get(c, self.blast_id))
         if blast.account != self.account.settings.account or not blast.sends_at(now()):
             return
-        self._message_key, self._program_id = blast.message_key, blast.program_id
-        self._message = Message(blast.purpose, blast.category, blast.id)
+        self._blast = blast
         accepted, failed = await self.account.store(lambda c: ledger.ended(c, self.blast_id))
         self._breaker = self.account.breakers.of(self.blast_id, accepted=accepted, failed=failed)
-        self._obey(blast)
-        # Outside of the pump's context: it takes no slot of the blast's own.
+        self._pace.obey(blast)
+        # Outside of the blast's context: it takes no slot of the blast's own.
         designs = asyncio.create_task(self._watch_designs(blast))
-        _pump.set(self)
+        self._pace.begin()
         senders = [asyncio.create_task(self._send_all(place)) for place in range(self.account.concurrency)]
         settler = asyncio.create_task(self._settle_all())
         watcher = asyncio.create_task(self._watch())
@@ -195,8 +138,7 @@ class Pump:
             finally:
                 self._over.set()
                 await watcher
-                if self.own_pacer is not None:
-                    await self.own_pacer.close()
+                await self._pace.close()
         await self.account.store(lambda c: ledger.finish_if_done(c, self.blast_id, at=now()), write=True)
 
     async def _claim_all(self) -> None:
@@ -228,26 +170,15 @@ class Pump:
                 limit=size,
                 lease_until=at + lease,
                 at=at,
-                look=self._ask_gate_again(at),
+                look=_ask_gate_again(self.account.settings.gate, self._blast, at),
                 channel=self.account.name,
             )
 
         return await self.account.store(claim, write=True)
 
-    def _ask_gate_again(self, at: datetime) -> Look:
-        """Who may still be messaged at that moment: much may have changed since the plan."""
-
-        def look(connection: Any, delivery_ids: Sequence[int]) -> Mapping[int, Answer]:
-            settings, scope = self.account.settings.gate, among(connection, deliveries.c.id, delivery_ids)
-            gate = Gate(connection, settings, self._program_id, self._message, at=at, scope=scope)
-            return gate.look(delivery_ids)
-
-        return look
-
     def _batch_size(self) -> int:
         """No more than leaves within a few seconds, so that other workers and a pause find little in hand."""
-        rate = min(pacer.rate for pacer in (self.account.pacer, self.own_pacer) if pacer is not None)
-        return max(1, min(self.account.settings.engine.batch_size, int(rate / 2)))
+        return max(1, min(self.account.settings.engine.batch_size, int(self._pace.rate / 2)))
 
     async def _due_soon(self) -> bool:
         """Sleep until the next delivery is due, if that is soon."""
@@ -260,7 +191,7 @@ class Pump:
     async def _send_all(self, place: int) -> None:
         """Send what waits, one after the other; as many of these run at once as the blast has places."""
         while True:
-            if self._waiting and place < self._places:
+            if self._waiting and place < self._pace.places:
                 in_hand = self._waiting.popleft()
                 self._sending += 1
                 settled = await self._send(in_hand.claimed)
@@ -275,7 +206,7 @@ class Pump:
     def _wake_senders(self, most: int = sys.maxsize) -> None:
         """Wake those who have nothing to do, so many at most: to wake thousands for a few costs as much as
         the sending. Who has no place now is woken only with all others."""
-        wanted = [place for place in self._idle if place < self._places or most == sys.maxsize][:most]
+        wanted = [place for place in self._idle if place < self._pace.places or most == sys.maxsize][:most]
         for place in wanted:
             idle = self._idle.pop(place)
             if not idle.done():
@@ -283,7 +214,9 @@ class Pump:
 
     async def _send(self, claimed: Claimed) -> Settlement:
         try:
-            result = await self.account.channel.send(self._parcel(claimed))
+            result = await self.account.channel.send(
+                _parcel(self.account.settings.gate, self._blast, claimed)
+            )
         except Withdrawn:
             return give_back(claimed, now())
         except Exception as error:
@@ -291,24 +224,6 @@ class Pump:
             result = Result(Outcome.UNKNOWN, "fault", f"a fault of passbell's own: {type(error).__name__}")
         self._learn(result)
         return settlement(claimed, result, self.account.settings.engine, now())
-
-    def _parcel(self, claimed: Claimed) -> Parcel:
-        return Parcel(
-            kind=claimed.kind,
-            provider_id="" if claimed.kind == "flight" else claimed.provider_id,
-            external_id=claimed.external_id,
-            program_id=claimed.program_id,
-            tier_id=claimed.tier_id,
-            message_key=self._message_key,
-            text=claimed.text,
-            keys=claimed.keys,
-            again=claimed.attempts > 1 or claimed.unsure,
-            why_not=claimed.why_not,
-            to_opted_out="opted_out" in self._message.passed_over(self.account.settings.gate),
-            delivery_id=claimed.id,
-            pass_id=claimed.pass_id,
-            title=claimed.program_name,
-        )
 
     def _learn(self, result: Result) -> None:
         """What one result says about all the others."""
@@ -339,7 +254,7 @@ class Pump:
             for batch_id, ended in gathered.items():
                 settlements.settle(connection, self.blast_id, batch_id, ended, at=at)
             if hold is not None:
-                self._put_on_hold(connection, hold)
+                put_on_hold(connection, self.blast_id, hold, self.account)
 
         try:
             await self.account.store(settle, write=True)
@@ -355,17 +270,11 @@ class Pump:
             if self._open[batch_id] <= 0:
                 del self._open[batch_id]
 
-    def _put_on_hold(self, connection: Any, hold: Hold) -> None:
-        every = self.account.settings.engine.probe_seconds
-        put_on_hold(connection, self.blast_id, hold, worker=self.account.worker, probe_seconds=every)
-
     def end(self) -> None:
         """Nothing more leaves: what waits for its turn or its slot is given back."""
         self.stop.set()
         self._looked.set()
-        self.account.pacer.withdraw(self)
-        if self.own_pacer is not None:
-            self.own_pacer.withdraw(self)
+        self._pace.withdraw()
         self._wake_senders()
         while self._waiting:
             in_hand = self._waiting.popleft()
@@ -401,38 +310,50 @@ class Pump:
                 blast = await self.account.store(lambda c: ledger.get(c, self.blast_id))
                 if blast.state != "running":
                     self.end()
-                self._obey(blast)
+                self._pace.obey(blast)
+                self._wake_senders()
                 if asyncio.get_running_loop().time() - renewed > lease / 3:
                     await self._renew(lease)
                     renewed = asyncio.get_running_loop().time()
             except StoreUnavailable as error:
                 log.error("%s", error)
 
-    def _obey(self, blast: Blast) -> None:
-        """Take over urgency, concurrency and rate as the operator has them now."""
-        self.urgent = blast.urgent
-        self._places = min(blast.concurrency or sys.maxsize, self.account.concurrency)
-        self._wake_senders()
-        self._take_rate(blast.rate_per_second)
-
-    def _take_rate(self, per_second: float | None) -> None:
-        account = self.account
-        if per_second is None:
-            self.own_pacer = None
-        elif self.own_pacer is not None:
-            self.own_pacer.rate = per_second
-        else:
-            self.own_pacer = Pacer(
-                account.database,
-                f"blast:{self.blast_id}",
-                account.worker,
-                per_second,
-                timeout=3 * account.timeout,
-                run=account.run,
-            )
-
     async def _renew(self, lease: float) -> None:
         batch_ids = list(self._open)
         if batch_ids:
             until = now() + timedelta(seconds=lease)
             await self.account.store(lambda c: claims.renew(c, batch_ids, lease_until=until), write=True)
+
+
+def _message(blast: Blast) -> Message:
+    return Message(blast.purpose, blast.category, blast.id)
+
+
+def _ask_gate_again(settings: GateSettings, blast: Blast, at: datetime) -> Look:
+    """Who may still be messaged at that moment: much may have changed since the plan."""
+
+    def look(connection: Any, delivery_ids: Sequence[int]) -> Mapping[int, Answer]:
+        scope = among(connection, deliveries.c.id, delivery_ids)
+        gate = Gate(connection, settings, blast.program_id, _message(blast), at=at, scope=scope)
+        return gate.look(delivery_ids)
+
+    return look
+
+
+def _parcel(settings: GateSettings, blast: Blast, claimed: Claimed) -> Parcel:
+    return Parcel(
+        kind=claimed.kind,
+        provider_id="" if claimed.kind == "flight" else claimed.provider_id,
+        external_id=claimed.external_id,
+        program_id=claimed.program_id,
+        tier_id=claimed.tier_id,
+        message_key=blast.message_key,
+        text=claimed.text,
+        keys=claimed.keys,
+        again=claimed.attempts > 1 or claimed.unsure,
+        why_not=claimed.why_not,
+        to_opted_out="opted_out" in _message(blast).passed_over(settings),
+        delivery_id=claimed.id,
+        pass_id=claimed.pass_id,
+        title=claimed.program_name,
+    )

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs.channels.base import Outcome, Result
+from jobs.engine.settle import tell_again_at
 from store import pushes
 from store.errors import PassbellError
 from store.pushes import Due
@@ -24,7 +25,6 @@ AT_ONCE = 200
 """Passes at a time: a long list of them takes turns with the blasts."""
 LEASE = timedelta(minutes=5)
 """After so long one whose worker died is taken up by another."""
-LONGEST_WAIT = timedelta(hours=1)
 MOST_TRIES = 8
 """Then a phone is left to find out by itself: they look about once a day."""
 
@@ -89,8 +89,5 @@ async def _again(accounts: Accounts, due: Due, result: Result) -> None:
     over = due.attempts >= MOST_TRIES and not result.account
     if over:
         log.warning("pass %s has changed, and nobody can be told: %s", due.pass_id, detail)
-    wait = accounts.settings.engine.backoff_seconds * 2 ** min(due.attempts, 20)
-    due_at = now() + min(timedelta(seconds=max(wait, result.wait or 0.0)), LONGEST_WAIT)
-    await accounts.store(
-        lambda c: pushes.failed(c, due, detail=detail, due_at=None if over else due_at), write=True
-    )
+    due_at = None if over else tell_again_at(due.attempts, result, accounts.settings.engine, now())
+    await accounts.store(lambda c: pushes.failed(c, due, detail=detail, due_at=due_at), write=True)

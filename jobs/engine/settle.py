@@ -16,6 +16,9 @@ UNSURE_PATIENCE = 2
 THROTTLED_PATIENCE = 10
 """The same for one that the provider asked to come later: it was not tried at all."""
 
+LONGEST_WAIT = timedelta(hours=1)
+"""Until a change is told again."""
+
 _PASS_STATUS = {
     "not_found": "gone",
     "deleted": "gone",
@@ -52,6 +55,12 @@ def backoff(tries: int, engine: EngineSettings) -> float:
     """Seconds until the next try: doubling, with jitter of a half either way, under the ceiling."""
     doubled = engine.backoff_seconds * 2.0 ** min(tries - 1, 30)
     return min(doubled * random.uniform(0.5, 1.5), engine.backoff_ceiling_seconds)
+
+
+def tell_again_at(attempts: int, result: Result, engine: EngineSettings, at: datetime) -> datetime:
+    """When to tell again of something that is no delivery: doubling, and at least as the provider asks."""
+    wait = max(engine.backoff_seconds * 2 ** min(attempts, 20), result.wait or 0.0)
+    return at + min(timedelta(seconds=wait), LONGEST_WAIT)
 
 
 def _end(claimed: Claimed, state: str, result: Result, *, shown_text: str | None = None) -> Settlement:

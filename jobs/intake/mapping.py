@@ -14,26 +14,20 @@ are found by their values, and the operator has the last word.
 from __future__ import annotations
 
 import difflib
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from jobs.intake import flights
 from jobs.intake.files import pick_id_column
 from jobs.intake.flights import letters
+from jobs.intake.kinds import TAKE, WORDS, Take, plain
 from jobs.intake.rows import Row, Table
-from store import zones
 from store.database import Database
-from store.enrolments import LARGEST, LONGEST
 from store.errors import UsageError
 from store.fields import BUILT_IN, fields_of
 from store.imports import OWN_COLUMNS
-from store.preferences import language
 
 EXTERNAL_ID = "external_id"
 TIME_ZONE = "time_zone"
@@ -75,8 +69,6 @@ OF_PASSKIT = {
 }
 OF_PASS2U = {"passid", "modelid", "barcodemessage", "createdtime", "expirationdate", "voided", "source"}
 """Their own bookkeeping, left out of a file that is one of their exports."""
-
-Take = Callable[[Any], str | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,90 +314,7 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME])
 
 
-def plain(value: Any) -> Any:
-    """Texts without the blanks around them, numbers and booleans as they are, lists as their JSON."""
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-@lru_cache(maxsize=1_024)
-def time_zone(value: Any) -> str | None:
-    """The name of a time zone; None where it is none."""
-    return value if isinstance(value, str) and zones.known(value) else None
-
-
-def locale(value: Any) -> str | None:
-    """The language that a cell names; None where it is none."""
-    return language(value) if isinstance(value, str) else None
-
-
-def number(value: Any) -> float | int | None:
-    """A number, spelled without a leading zero or a group's comma; None where it is none."""
-    if isinstance(value, str):
-        if not _NUMBER.fullmatch(value):
-            return None
-        return float(value) if "." in value else int(value)
-    return None if isinstance(value, bool) else value
-
-
-def boolean(value: Any) -> bool | None:
-    """True or false, in one of the usual spellings; None where it is neither."""
-    if isinstance(value, bool):
-        return value
-    return _TRUTH.get(str(value).casefold())
-
-
-def whole_number(value: Any) -> int | None:
-    """A number without a fraction that every database keeps; None where it is none."""
-    found = number(value)
-    return int(found) if found is not None and found == int(found) and abs(found) <= LARGEST else None
-
-
-def day(value: Any) -> str | None:
-    """A day of the calendar, as 1990-01-31; None where it is none."""
-    try:
-        return date.fromisoformat(value).isoformat()
-    except (TypeError, ValueError):
-        return None
-
-
-def at_most(length: int) -> Take:
-    """Takes a text of so many characters."""
-
-    def take(value: Any) -> str | None:
-        return text if len(text := str(value)) <= length else None
-
-    return take
-
-
 KINDS = ("number", "boolean")
 """Kinds of attribute beside text."""
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", re.ASCII)
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 OURS = {letters(name) for name in BUILT_IN} | ALSO_BUILT_IN
 ALL_SHOWN = ("the provider decides on them",)
-OF_TEXT = ("name", "email", "phone", "tier_id")
-TAKE: dict[str, Take] = {
-    TIME_ZONE: time_zone,
-    LOCALE: locale,
-    "number": number,
-    "boolean": boolean,
-    "points": number,
-    "secondary_points": number,
-    "tier_points": whole_number,
-    "birthday": day,
-    **{name: at_most(LONGEST[name]) for name in OF_TEXT},
-}
-WORDS = {
-    **dict.fromkeys(("points", "secondary_points"), "number, such as 5 or 2.50"),
-    "tier_points": "whole number",
-    "birthday": "day, such as 1990-01-31",
-    **{name: f"text of at most {LONGEST[name]} characters" for name in OF_TEXT},
-    TIME_ZONE: "time zone that is known, such as Europe/Vienna",
-    LOCALE: "language, such as de or de-AT",
-    "number": "number, such as 5 or 2.50",
-    "boolean": "yes or no",
-}

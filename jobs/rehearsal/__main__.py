@@ -6,15 +6,11 @@ It returns once the stand-in listens, which then lives in a process and a sessio
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
+from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, background, standing
 from jobs.rehearsal.server import run
 from jobs.rehearsal.world import World
-from store.errors import PassbellError
 
 
 def main() -> None:
@@ -27,22 +23,12 @@ def main() -> None:
     parser.add_argument("--idle-exit", type=float, required=True)
     parser.add_argument("--journal", type=Path, help="keep all changes there, for one that is killed")
     given = parser.parse_args()
-    heard, said = os.pipe()
-    if os.fork():
-        os.close(said)
-        sys.exit(0 if os.read(heard, 1) else 1)
-    os.close(heard)
-    os.setsid()
-    _stand_in(given, lambda: os.write(said, b"1"))
-
-
-def _stand_in(given: argparse.Namespace, tell: Callable[[], object]) -> None:
-    """Serve on the wished port, or on any free one where it is in use."""
+    listening = background.detach()
     world = World(given.seed, given.members)
 
     def ready(url: str) -> None:
         standing.write_note(given.home, url)
-        tell()
+        listening()
 
     def serve(port: int) -> None:
         run(
@@ -55,12 +41,7 @@ def _stand_in(given: argparse.Namespace, tell: Callable[[], object]) -> None:
             journal=given.journal,
         )
 
-    try:
-        serve(given.port)
-    except PassbellError:
-        serve(0)
-    finally:
-        standing.remove_note(given.home)
+    background.keep(serve, given.port, given.home, standing.PASSKIT)
 
 
 if __name__ == "__main__":

@@ -194,6 +194,14 @@ def replay(journal: Journal, passkit: PassKit, gateway: Gateway, control: Contro
     passkit.clock = clock
 
 
+def stop_by_signal() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM, for a process of its own."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
 def run(
     world: World,
     *,
@@ -207,17 +215,13 @@ def run(
     """`serve` for a process of its own, which SIGINT and SIGTERM end cleanly whoever still waits."""
 
     async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
         await serve(
             world,
             port=port,
             api_key=api_key,
             api_secret=api_secret,
             ready=ready,
-            stop=stop,
+            stop=stop_by_signal(),
             idle_exit=idle_exit,
             journal=journal,
         )

@@ -11,7 +11,7 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,30 +40,12 @@ def address(settings: Settings) -> str:
     """
     if "://" in settings.passkit.base_url:
         return _loopback_only(settings.passkit.base_url)
-    if settings.role == "viewer":
-        return _standing(running(settings))
-    with _alone(settings.home):
-        found = running(settings)
-        if found is None:
-            _note(settings.home, PASSKIT).unlink(missing_ok=True)
-            rehearsal = settings.rehearsal
-            _start(
-                settings,
-                *("jobs.rehearsal", "--home", str(settings.home)),
-                *("--port", str(rehearsal.port), "--members", str(rehearsal.members)),
-                *("--seed", str(rehearsal.seed), "--idle-exit", str(IDLE_EXIT)),
-            )
-            found = running(settings)
-        if found is None:
-            raise PassbellError(f"the stand-in PassKit could not be started: {_log(settings)} says why")
-        return found
-
-
-def _standing(found: T | None) -> T:
-    """What runs already: a viewer starts nothing, and leaves no file."""
-    if found is None:
-        raise Refused("no stand-in is running, and this is read-only: `passbell rehearse` would start one")
-    return found
+    rehearsal = settings.rehearsal
+    return _neighbour(
+        *(settings, running, PASSKIT, "the stand-in PassKit"),
+        *("jobs.rehearsal", "--port", str(rehearsal.port), "--members", str(rehearsal.members)),
+        *("--seed", str(rehearsal.seed), "--idle-exit", str(IDLE_EXIT)),
+    )
 
 
 def running(settings: Settings) -> str | None:
@@ -100,25 +82,12 @@ def wallets(settings: Settings, *, idle_exit: float = IDLE_EXIT) -> Wallets:
     What they know (phones, registrations, what was shown, Google's objects) lives as long as their process.
     Raises PassbellError where none can be started.
     """
-    if settings.role == "viewer":
-        return _standing(running_wallets(settings))
-    with _alone(settings.home):
-        found = running_wallets(settings)
-        if found is None:
-            _note(settings.home, WALLETS).unlink(missing_ok=True)
-            rehearsal = settings.rehearsal
-            _start(
-                settings,
-                *("jobs.rehearsal.wallets", "--home", str(settings.home)),
-                *("--port", str(rehearsal.wallets_port), "--seed", str(rehearsal.seed)),
-                *("--idle-exit", str(idle_exit)),
-            )
-            found = running_wallets(settings)
-        if found is None:
-            raise PassbellError(
-                f"the stand-ins for APNs and Google could not be started: {_log(settings)} says why"
-            )
-        return found
+    rehearsal = settings.rehearsal
+    return _neighbour(
+        *(settings, running_wallets, WALLETS, "the stand-ins for APNs and Google"),
+        *("jobs.rehearsal.wallets", "--port", str(rehearsal.wallets_port), "--seed", str(rehearsal.seed)),
+        *("--idle-exit", str(idle_exit)),
+    )
 
 
 def running_wallets(settings: Settings) -> Wallets | None:
@@ -179,6 +148,25 @@ def _loopback_only(url: str) -> str:
             f"passkit.base_url is {url} and no passkit.api_key is set: a rehearsal only talks to this machine"
         )
     return url.rstrip("/")
+
+
+def _neighbour(
+    settings: Settings, find: Callable[[Settings], T | None], note: str, who: str, module: str, *flags: str
+) -> T:
+    """What `find` finds, started where it runs not yet. A viewer starts nothing, and leaves no file."""
+    if settings.role == "viewer":
+        if (found := find(settings)) is not None:
+            return found
+        raise Refused("no stand-in is running, and this is read-only: `passbell rehearse` would start one")
+    with _alone(settings.home):
+        found = find(settings)
+        if found is None:
+            _note(settings.home, note).unlink(missing_ok=True)
+            _start(settings, module, "--home", str(settings.home), *flags)
+            found = find(settings)
+    if found is None:
+        raise PassbellError(f"{who} could not be started: {_log(settings)} says why")
+    return found
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from jobs.engine.gate import REASONS, Gate, when_sent
+from jobs.engine.gate import REASONS, Gate
+from jobs.engine.verdicts import when_sent
 from jobs.why.facts import Data, Facts, Text, clause, seen
 from store.ledger import WAITS
 from store.members import Pass
@@ -48,7 +49,7 @@ class Asked:
 
     answer  the deciding check, as a plan or a claim would write it; None: nothing speaks against it
     until   of an answer that waits: when it is asked again
-    sent    what the phone does if it is messaged; see gate.when_sent
+    sent    what the phone does if it is messaged; see verdicts.when_sent
     at      the moment that it was asked for
     """
 

@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobs import moments
-from jobs.engine.gate import GOOGLE_ALERTS_A_DAY, REASONS, Message, own_text
+from jobs.engine.gate import GOOGLE_ALERTS_A_DAY, REASONS, Message
+from jobs.engine.verdicts import own_text
 from store import consents, preferences, suppressions, texts, zones
 from store import rules as program_rules
 from store.consents import Consent

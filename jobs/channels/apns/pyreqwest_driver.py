@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobs.channels.apns.line import BODY, QUIET_SECONDS, Answer, Line, read_answer
-from jobs.channels.wire import Broken
+from jobs.channels.wire import broken_in_reqwest
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class PyreqwestCarrier:
                 return Answer(status, "", None, apns_id)
             return read_answer(status, apns_id, bytes(await answer.bytes()))
         except self._errors.RequestError as error:
-            raise self._told(error) from error
+            raise broken_in_reqwest(error) from error
         finally:
             loads[place] -= 1
 
@@ -56,15 +56,6 @@ class PyreqwestCarrier:
         # Its thread lets go of what was Python's a moment later. An interpreter that ends in that moment is
         # aborted: seen with pyreqwest 0.15.1 in one exit of five right after the last answer.
         await asyncio.sleep(_LETTING_GO)
-
-    def _told(self, error: Any) -> Broken:
-        """Its error in our terms, by its causes: see jobs.channels.wire.ReqwestWire."""
-        causes = [str(cause.get("message", "")) for cause in error.details.get("causes") or ()]
-        return Broken(
-            causes[-1] if causes else str(error),
-            timed_out=isinstance(error, self._errors.RequestTimeoutError),
-            unsent="client error (Connect)" in causes,
-        )
 
 
 def _client(line: Line) -> Client:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -16,7 +15,7 @@ from starlette.routing import Mount, Router
 from jobs.rehearsal.apns import Apns
 from jobs.rehearsal.authority import GOOGLE_ISSUER, ensure
 from jobs.rehearsal.google import Google
-from jobs.rehearsal.server import HOST, Idleness, Listener, LoopbackConfig
+from jobs.rehearsal.server import HOST, Idleness, Listener, LoopbackConfig, stop_by_signal
 from jobs.rehearsal.wallets.air import open_air
 from jobs.rehearsal.wallets.control import Control
 from jobs.rehearsal.wallets.crowd import Crowd
@@ -77,10 +76,7 @@ def run(
     """`serve` for a process of its own, which SIGINT and SIGTERM end in order."""
 
     async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        stop = stop_by_signal()
         await serve(home, port=port, seed=seed, ready=ready, stop=stop, idle_exit=idle_exit)
 
     asyncio.run(main())
