@@ -9,7 +9,8 @@ turn, what Python takes to import Textual and nothing else: the part of the firs
 and a measure of the machine.
 
 One more run goes on, and is asked for its memory: with the first screen, at the end of the list of all
-members, with that list in another order, and after every screen. `--home` keeps the store in a folder.
+members, with that list in another order, and after every screen. What other processes share with it counts
+wholly (RSS), then in parts (PSS). `--home` keeps the store in a folder.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def main() -> None:
         spread = f"{least:.0f} to {most:.0f}, {given.runs} runs, {given.members:,} members"
         print(f"{name}: {median:.0f} ms ({spread})")
     print(f"first frame / import of Textual: {statistics.median(run[0] / run[-1] for run in runs):.2f}")
-    for name, (now, most) in walked.items():
-        print(f"memory, {name}: {now:.0f} MB, at most {most:.0f} MB so far")
+    for name, (now, part, most) in walked.items():
+        print(f"memory, {name}: {now:.0f} MB (PSS {part:.0f} MB), at most {most:.0f} MB so far")
 
 
 def import_textual() -> float:
@@ -94,20 +95,25 @@ def first_paint(home: Path, words: list[bytes]) -> list[float]:
     return seen
 
 
-def memory(home: Path) -> dict[str, tuple[float, float]]:
-    """What a console takes after each step of a walk, and the most so far, in MB."""
+def memory(home: Path) -> dict[str, tuple[float, float, float]]:
+    """What a console takes after each step of a walk, wholly and as its part, and the most so far, in MB."""
     found = {}
     with console(home) as (process, terminal):
         for name, keys in WALK.items():
             for key, seconds in keys:
                 os.write(terminal, key)
                 _watch(terminal, seconds)
-            told = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            sizes = {
-                line.split(":")[0]: int(line.split()[1]) / 1_000 for line in told if line.startswith("Vm")
-            }
-            found[name] = sizes["VmRSS"], sizes["VmHWM"]
+            sizes = _sizes(process.pid)
+            found[name] = sizes["Rss"], sizes["Pss"], sizes["VmHWM"]
     return found
+
+
+def _sizes(process: int) -> dict[str, float]:
+    """What the system says of a process's memory, in MB (Linux)."""
+    folder = Path(f"/proc/{process}")
+    told = [(folder / name).read_text() for name in ("status", "smaps_rollup")]
+    lines = [line.split() for line in "\n".join(told).splitlines() if line.endswith(" kB")]
+    return {name.removesuffix(":"): int(size) / 1_000 for name, size, _ in lines}
 
 
 def _watch(terminal: int, seconds: float) -> None:

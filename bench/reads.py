@@ -51,7 +51,7 @@ def measure(home: House, blast_id: int, seconds: float) -> dict[str, list[float]
     reads: dict[str, Callable[[Any], Any]] = {
         "page of deliveries": lambda c: deliveries.page(c, blast_id, limit=50),
         "page of batches": lambda c: deliveries.batch_page(c, blast_id, limit=50),
-        "figures": lambda c: ledger.tally(c, blast_id),
+        "figures": lambda c: ledger.progress(c, blast_id),
     }
     times: dict[str, list[float]] = {name: [] for name in reads}
     end = time.monotonic() + seconds

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from console import expiry, places
+from console import ahead, expiry, places, thrift
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,8 +28,6 @@ KEEP_SECONDS = 2.0
 """How often the console writes down what it remembers, where that has changed."""
 SETTLED_SECONDS = 5.0
 """So long after the first screen, all that it takes is loaded."""
-RARELY = 700, 10, 50
-"""When Python collects garbage: all of it five times as seldom as by itself."""
 
 
 class Attendance:
@@ -59,7 +56,15 @@ class Attendance:
             self._app.set_interval(seconds, look)
         self._app.set_interval(KEEP_SECONDS, partial(places.keep, self._app))
         if not self._app.is_headless:  # a test begins many consoles in one process, and some have to go again
-            self._app.set_timer(SETTLED_SECONDS, _settle)
+            settle = partial(self._app.run_worker, self._settle, group="settle")  # type: ignore[arg-type]
+            self._app.set_timer(SETTLED_SECONDS, settle)
+
+    async def _settle(self) -> None:
+        await ahead.quiet(self._app)
+        thrift.begin(self._app)
+        await ahead.open_all(self._app)
+        await ahead.quiet(self._app)
+        thrift.keep_loaded()
 
     def look_after_workers(self) -> None:
         """Count the workers that are alive and start one of our own if there is none."""
@@ -123,12 +128,6 @@ class Attendance:
         title = f"Leave while a blast is {'running' if running else 'scheduled'}?"
         question = Ask(title, what_leaving_means(running, scheduled), yes="Leave", no="Stay")
         return await self._app.push_screen_wait(question)
-
-
-def _settle() -> None:
-    """What is loaded by now stays: collections, which stop all threads, need not look at it again."""
-    gc.freeze()
-    gc.set_threshold(*RARELY)
 
 
 def what_leaving_means(running: Sequence[int], scheduled: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from jobs.engine.pace import Slots, slots_of
+from jobs.engine.slots import Slots, slots_of
 from store import overview, programs, workers, zones
 from store.database import clock
 from store.ledger import UNDER_WAY, Blast

@@ -5,7 +5,7 @@ One transaction with its audit entry. What happens to a plan afterwards is jobs/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobs import moments
-from jobs.engine.gate import Gate, Message, own_text, verdict, when_sent
-from store import audiences, audit, differences, ledger, plans, preferences, programs, texts
+from jobs.engine.gate import Gate, Message
+from jobs.engine.verdicts import own_text, verdict, when_sent
+from store import audiences, audit, differences, ledger, plans, preferences, programs, texts, views
 from store.audiences import Audience, Selection, in_words
 from store.consents import PURPOSES
 from store.database import Database
@@ -29,10 +30,12 @@ from store.times import now, rfc3339
 REQUESTS_PER_MESSAGE = {"passkit": 2, "apple": 1, "google": 3}
 """PassKit: the pass is read and then written, since a write replaces its free data whole."""
 CHUNK = 5_000
+SLICE = 100_000
+"""Members that the gate is asked for at once: half a second, in which nobody can stop a plan."""
 
 Progress = Callable[[str, int, int], None]
-"""What a plan calls now and then: what it does, for how many passes that is done, and for how many it is to
-be; 0 where nobody knows yet. What it raises takes all of it back."""
+"""What a plan calls now and then: what it does, for how many members or passes that is done, and for how many
+it is to be; 0 where nobody knows yet. What it raises takes all of it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,11 @@ def plan(
             urgent=urgent,
             at=at,
         )
-        progress("asking the gate", 0, 0)
-        plans.freeze(connection, blast_id, _asked(gate, who, None if personal else text), at=at)
+        progress("finding who is meant", 0, 0)
+        meant = sa.select(members.c.id).where(members.c.program_id == found.id, who).order_by(members.c.id)
+        for some in _slices(views.every_id(connection, meant), progress):
+            asked = _asked(gate, some, None if personal else text)
+            plans.freeze(connection, blast_id, asked, at=at)
         if personal:
             _render(connection, blast_id, text, progress)
         progress("counting", 0, 0)
@@ -248,8 +254,15 @@ def eta_seconds(open_on: Mapping[str, int], settings: Settings, blast: Blast | N
     return round(max(seconds, default=0.0), 1)
 
 
-def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Select[Any]:
-    """Each pass of the audience with the gate's answer; see plans.freeze."""
+def _slices(meant: Sequence[int], progress: Progress) -> Iterator[Sequence[int]]:
+    """Who is meant, so many at a time that one can see it go on, and stop it."""
+    for start in range(0, len(meant), SLICE):
+        progress("asking the gate", start, len(meant))
+        yield meant[start : start + SLICE]
+
+
+def _asked(gate: Gate, member_ids: Sequence[int], text: str | None) -> sa.Select[Any]:
+    """Each pass of these members with the gate's answer; see plans.freeze."""
     columns = (
         passes.c.id.label("pass_id"),
         passes.c.channel,
@@ -258,7 +271,7 @@ def _asked(gate: Gate, who: sa.ColumnElement[bool], text: str | None) -> sa.Sele
         when_sent().label("sent"),
     )
     # Found once: a database would else put the gate's questions into each of the columns below.
-    asked = gate.ask(who, *columns).cte("asked").prefix_with("MATERIALIZED")
+    asked = gate.ask_about(members.c.id, member_ids, *columns).cte("asked").prefix_with("MATERIALIZED")
     told = verdict(asked.c.reason, asked.c.sent).label("verdict")
     return sa.select(asked.c.pass_id, asked.c.channel, asked.c.reason, asked.c.until, told).order_by(
         asked.c.pass_id

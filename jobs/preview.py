@@ -13,19 +13,36 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jobs.engine.gate import REASONS, Gate, Message, own_text, verdict, when_sent
+from jobs.engine.gate import REASONS, Gate, Message
+from jobs.engine.verdicts import own_text, verdict, when_sent
 from jobs.plans import checked, eta_seconds
-from store import audiences, lengths, texts
+from store import audiences, lengths, texts, views
 from store.audiences import Audience, Selection
-from store.ledger import WAITS
+from store.ledger import VERDICTS, WAITS
 from store.schema import members, passes
 from store.settings import Settings
 from store.times import now
+from store.views import Held
 
-VERDICTS = ("alert", "silent", "unproven", "nothing")
-"""What a phone will do, from a lit screen down to nothing."""
 RANKED = 40
 """Members at either end whose texts are rendered, to find the longest and the shortest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A blast that is thought of: to whom, what, and under which settings."""
+
+    settings: Settings
+    program_id: str
+    chosen: Audience | Selection
+    text: str
+    message: Message = Message()  # noqa: RUF009 (it never changes)
+
+    def put(self, connection: sa.Connection) -> tuple[str, Gate, sa.ColumnElement[bool]]:
+        """The text as it would be planned, the gate as it stands now, and who is meant."""
+        text = checked(connection, self.program_id, self.text) if self.text.strip() else ""
+        gate = Gate(connection, self.settings.gate, self.program_id, self.message, at=now())
+        return text, gate, audiences.condition(connection, self.program_id, self.chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +138,9 @@ class Extremes:
     shortest: Seen | None
 
 
-def preview(
-    connection: sa.Connection,
-    settings: Settings,
-    program_id: str,
-    chosen: Audience | Selection,
-    text: str,
-    message: Message | None = None,
-) -> Preview:
+def preview(connection: sa.Connection, asked: Asked) -> Preview:
     """Count what a plan would find now. Raises UsageError as the plan does; an empty text is counted too."""
-    text, gate, who = _question(connection, settings, program_id, chosen, text, message)
+    text, gate, who = asked.put(connection)
     personal = texts.has_braces(text)
     answer = gate.answer(None if personal or not text else text)
     sent = when_sent()
@@ -140,14 +150,14 @@ def preview(
     columns = (query.c.reason, query.c.sent, query.c.channel)
     phone = verdict(query.c.reason, query.c.sent)
     counted = (sa.func.count(), sa.func.min(query.c.until), sa.func.max(query.c.until))
-    asked = sa.select(*columns, phone, *counted).group_by(*columns)
+    groups = sa.select(*columns, phone, *counted).group_by(*columns)
     messaged: dict[str, int] = {}
     deferred: dict[str, int] = {}
     skipped: dict[str, int] = {}
     moments: dict[str, tuple[datetime, datetime]] = {}
     open_on: dict[str, int] = {}
     verdicts = dict.fromkeys(VERDICTS, 0)
-    for reason, does, channel, phones, count, first, last in connection.execute(asked):
+    for reason, does, channel, phones, count, first, last in connection.execute(groups):
         verdicts[phones] += count
         if reason is None or reason in WAITS:
             open_on[channel] = open_on.get(channel, 0) + count
@@ -164,28 +174,19 @@ def preview(
         moments,
         verdicts,
         exact=not personal,
-        eta_seconds=eta_seconds(open_on, settings),
+        eta_seconds=eta_seconds(open_on, asked.settings),
     )
 
 
-def see(
-    connection: sa.Connection,
-    settings: Settings,
-    program_id: str,
-    chosen: Audience | Selection,
-    text: str,
-    message: Message | None = None,
-    *,
-    number: int = 0,
-) -> Seen | None:
+def see(connection: sa.Connection, asked: Asked, *, number: int = 0) -> Seen | None:
     """What the `number`th member who can be messaged would see; None past the last one.
 
     They come in the order of their external ids, which an index gives without a look at all of them.
     Raises UsageError as the plan does; an empty text gives an empty text.
     """
-    text, gate, who = _question(connection, settings, program_id, chosen, text, message)
+    text, gate, who = asked.put(connection)
     answer = gate.answer(None)
-    wanted = _rows(gate, who, answer).where(_is_open(answer))
+    wanted = gate.ask(who, *_told(answer)).where(_is_open(answer))
     order = (members.c.external_id, passes.c.id)
     row = connection.execute(wanted.order_by(*order).offset(number).limit(1)).first()
     return None if row is None else _seen(text, row._mapping)
@@ -193,56 +194,49 @@ def see(
 
 def of_verdict(
     connection: sa.Connection,
-    settings: Settings,
-    program_id: str,
-    chosen: Audience | Selection,
-    text: str,
-    message: Message | None = None,
+    asked: Asked,
     *,
     wanted: str,
     offset: int = 0,
     limit: int = 100,
+    held: Held | None = None,
 ) -> list[Seen]:
     """The passes that `preview` counts under that verdict, in the order of their members' external ids.
 
     Where the text has fields those who turn out to lack a value are still among them, with their reason.
     """
-    text, gate, who = _question(connection, settings, program_id, chosen, text, message)
+    text, gate, who = asked.put(connection)
     answer = gate.answer(None if texts.has_braces(text) or not text else text)
-    query = _rows(gate, who, answer).where(verdict(answer, when_sent()) == wanted)
-    query = query.order_by(members.c.external_id, passes.c.id).offset(offset).limit(limit)
-    return [_seen(text, row._mapping) for row in connection.execute(query)]
+    query = gate.ask(who, passes.c.id).where(verdict(answer, when_sent()) == wanted)
+    query = query.order_by(members.c.external_id, passes.c.id)
+    ids = views.window(connection, query, offset, limit, held)
+    rows = gate.ask_about(passes.c.id, ids, passes.c.id.label("pass_id"), *_told(answer))
+    found = {row.pass_id: row for row in connection.execute(rows)}
+    return [_seen(text, found[id_]._mapping) for id_ in ids if id_ in found]
 
 
-def extremes(
-    connection: sa.Connection,
-    settings: Settings,
-    program_id: str,
-    chosen: Audience | Selection,
-    text: str,
-    message: Message | None = None,
-) -> Extremes:
+def extremes(connection: sa.Connection, asked: Asked) -> Extremes:
     """Whose text is the longest and whose the shortest, of the whole audience.
 
     The database puts the members in order by the lengths of their values, and those at either end are
     rendered as the plan renders them. Raises UsageError as `see` does.
     """
-    text, gate, who = _question(connection, settings, program_id, chosen, text, message)
+    text, gate, who = asked.put(connection)
     if not texts.has_braces(text):
-        first = see(connection, settings, program_id, chosen, text, message)
+        first = see(connection, asked)
         return Extremes(first, first)
     answer = gate.answer(None)
     length, complete = lengths.added(connection, text, gate.at)
     # First only ids are put in order: a whole row for each member would have to be carried along.
-    ranked = gate.ask(who, passes.c.id, length.label("length")).where(_is_open(answer), complete)
-    asked = ranked.cte("ranked").prefix_with("MATERIALIZED")
+    everybody = gate.ask(who, passes.c.id, length.label("length")).where(_is_open(answer), complete)
+    ranked = everybody.cte("ranked").prefix_with("MATERIALIZED")
     ends = [
-        sa.select(asked.c.id).order_by(order, asked.c.id).limit(RANKED).subquery()
-        for order in (asked.c.length.desc(), asked.c.length)
+        sa.select(ranked.c.id).order_by(order, ranked.c.id).limit(RANKED).subquery()
+        for order in (ranked.c.length.desc(), ranked.c.length)
     ]
     both = sa.union_all(*(sa.select(end.c.id) for end in ends))
     ids = {id_ for (id_,) in connection.execute(both)}
-    rows = connection.execute(_rows(gate, passes.c.id.in_(ids), answer))
+    rows = connection.execute(gate.ask_about(passes.c.id, sorted(ids), *_told(answer)))
     found = sorted((_seen(text, row._mapping) for row in rows), key=lambda one: one.external_id)
     fit = [one for one in found if one.reason in (None, "same_text")]
     over = [one for one in found if one.reason == "too_long"]
@@ -252,28 +246,14 @@ def extremes(
     )
 
 
-def _question(
-    connection: sa.Connection,
-    settings: Settings,
-    program_id: str,
-    chosen: Audience | Selection,
-    text: str,
-    message: Message | None,
-) -> tuple[str, Gate, sa.ColumnElement[bool]]:
-    """The text as it would be planned, the gate as it stands now, and who is meant."""
-    text = checked(connection, program_id, text) if text.strip() else ""
-    gate = Gate(connection, settings.gate, program_id, message or Message(), at=now())
-    return text, gate, audiences.condition(connection, program_id, chosen)
-
-
 def _is_open(answer: sa.ColumnElement[str | None]) -> sa.ColumnElement[bool]:
     return sa.or_(answer.is_(None), answer.in_(WAITS))
 
 
-def _rows(gate: Gate, who: sa.ColumnElement[bool], answer: sa.ColumnElement[str | None]) -> sa.Select[Any]:
-    """Members with what `_seen` has to know of a pass and of the gate's answer."""
+def _told(answer: sa.ColumnElement[str | None]) -> tuple[sa.ColumnElement[Any] | sa.Table, ...]:
+    """A member with what `_seen` has to know of a pass and of the gate's answer."""
     of_pass = (passes.c.shown_text, passes.c.channel, passes.c.wallets)
-    return gate.ask(who, answer.label("answer"), when_sent().label("sent"), *of_pass, members)
+    return answer.label("answer"), when_sent().label("sent"), *of_pass, members
 
 
 def _seen(text: str, row: Mapping[Any, Any]) -> Seen:

@@ -146,6 +146,15 @@ class Database:
             with self.write() as connection:
                 connection.execute(sa.text(f"ANALYZE {table.name}"))
 
+    def keep_small(self, size: int) -> None:
+        """Let this process keep no more than so many bytes of SQLite stores in memory, by and large.
+
+        By itself each connection keeps up to 2 MB of pages for as long as it is open.
+        """
+        if self.dialect == "sqlite":
+            with self.read() as connection:
+                connection.exec_driver_sql(f"PRAGMA soft_heap_limit = {size:d}")
+
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
@@ -156,6 +165,8 @@ class Database:
         try:
             yield
         except sa.exc.DBAPIError as error:
+            if isinstance(error, sa.exc.ProgrammingError) and error.statement is None:  # on connecting
+                raise UsageError(f"store.url is wrong: {self._reason(error)}") from error
             if type(error) not in _UNUSABLE and getattr(error.orig, "sqlstate", None) != _FORBIDDEN:
                 raise
             raise StoreUnavailable(f"the store {self} cannot be used: {self._reason(error)}") from error
@@ -163,6 +174,8 @@ class Database:
     def _reason(self, error: sa.exc.DBAPIError) -> str:
         """The database's own words, with what an operator has to know besides."""
         told = " ".join(str(error.orig).split())
+        if getattr(error.orig, "sqlstate", None) == _FORBIDDEN:
+            return f"{told}: let the owner of the tables grant it to this account"
         match getattr(error.orig, "sqlite_errorname", "").split("_")[:2]:
             case ["SQLITE", "BUSY"]:
                 return f"{told}: another process has kept it for more than {self._busy_seconds:g} s"
@@ -209,6 +222,13 @@ def role_of(connection: sa.Connection) -> Role:
     """The role of whoever opened the store that this connection is to."""
     role: Role = connection.get_execution_options()[ROLE]
     return role
+
+
+def may_write(connection: sa.Connection) -> bool:
+    """Whether Postgres lets this account change anything: all that is changed is in the audit."""
+    if connection.dialect.name == "sqlite":
+        return True  # the file's own rights speak, when it is opened
+    return bool(connection.execute(sa.select(sa.func.has_table_privilege("audit", "INSERT"))).scalar_one())
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Any:

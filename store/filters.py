@@ -55,12 +55,15 @@ class Column:
     of      its value
     words   of kind `word`: all that it may be; empty where that is not known
     joined  whether its value lies in a table that only is read where it is asked for
+    having  of a text that is put together of several, each in a row elsewhere: what is true where a word is
+            in one of them; that is found for all at once, and the whole is put together for each by itself
     """
 
     kind: Kind
     of: sa.ColumnElement[Any]
     words: tuple[str, ...] = ()
     joined: bool = False
+    having: Callable[[str, str], Condition] | None = None
 
     @property
     def how(self) -> str:
@@ -122,6 +125,8 @@ def _text(column: Column, words: str, dialect: str, _: datetime) -> Condition:
     starts = words[:1] == "^"
     if not words.strip("=^"):
         raise ValueError
+    if column.having is not None and words.isalnum():  # such a word does not reach from one into the next
+        return column.having(words, dialect)
     return contains(column.of, words[1:] if starts else words, dialect, starts=starts)
 
 

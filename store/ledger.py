@@ -30,8 +30,8 @@ STATES = ("pending", "sending", "accepted", "failed", "skipped", "held_out")
 CHANNELS = ("passkit", "apple", "google")
 """The ways to passes."""
 
-VERDICTS = ("alert", "silent", "nothing", "unproven")
-"""What a phone will do."""
+VERDICTS = ("alert", "silent", "unproven", "nothing")
+"""What a phone will do, from a lit screen down to nothing."""
 
 WAITS = ("quiet_hours", "too_soon")
 """Reasons for which a delivery stays pending and is due later; others skip it."""
@@ -68,7 +68,7 @@ says beforehand what stands in a key's way. `adjust` is for its rate, its concur
 
 @dataclass(frozen=True, slots=True)
 class Blast:
-    """One message to one audience; what each column means stands in store/schema.py."""
+    """One message to one audience; what each column means stands in store/schema/sending.py."""
 
     id: int
     account: str
@@ -111,6 +111,7 @@ class Tally:
 
     deferred_by_reason  pending, and put off by the gate
     deferred_until      when the first and the last of those are due, by the same reasons
+    verdicts            zeros included; empty in `progress`
     open_on             pending and sending ones by channel
     """
 
@@ -159,29 +160,38 @@ def list_blasts(
 
 def tally(connection: sa.Connection, blast_id: int) -> Tally:
     """Count a blast's deliveries by state, reason and verdict."""
-    kinds = (deliveries.c.state, deliveries.c.reason, deliveries.c.verdict, deliveries.c.channel)
-    query = sa.select(*kinds, sa.func.count()).where(deliveries.c.blast_id == blast_id).group_by(*kinds)
-    result = Tally(states=dict.fromkeys(STATES, 0), verdicts=dict.fromkeys(VERDICTS, 0))
+    result, verdict = progress(connection, blast_id), deliveries.c.verdict
+    query = sa.select(verdict, sa.func.count()).where(deliveries.c.blast_id == blast_id).group_by(verdict)
+    result.verdicts.update(dict.fromkeys(VERDICTS, 0) | dict(connection.execute(query).all()))
+    return result
+
+
+def progress(connection: sa.Connection, blast_id: int) -> Tally:
+    """A tally without its verdicts, for who asks again and again: it is read from an index, nearly all of it.
+
+    For the verdicts every row has to be looked at, which takes four times as long.
+    """
+    mine, count = deliveries.c.blast_id == blast_id, sa.func.count()
+    state, channel, reason, due = (deliveries.c[name] for name in ("state", "channel", "reason", "due_at"))
+    result = Tally(states=dict.fromkeys(STATES, 0))
+    for its_state, on, number in connection.execute(
+        sa.select(state, channel, count).where(mine).group_by(state, channel)
+    ):
+        result.states[its_state] += number
+        if its_state in ("pending", "sending"):
+            result.open_on[on] = result.open_on.get(on, 0) + number
     reasons = {"skipped": result.skipped_by_reason, "failed": result.failed_by_reason}
-    for state, reason, verdict, channel, count in connection.execute(query):
-        result.states[state] += count
-        result.verdicts[verdict] += count
-        if state in ("pending", "sending"):
-            result.open_on[channel] = result.open_on.get(channel, 0) + count
-        if state == "pending" and reason in WAITS:
-            result.deferred_by_reason[reason] = result.deferred_by_reason.get(reason, 0) + count
-        if state in reasons:
-            by_reason = reasons[state]
-            by_reason[reason or "unknown"] = by_reason.get(reason or "unknown", 0) + count
-    if result.deferred_by_reason:
-        due = deliveries.c.due_at
-        waiting = sa.select(deliveries.c.reason, sa.func.min(due), sa.func.max(due)).where(
-            deliveries.c.blast_id == blast_id,
-            deliveries.c.state == "pending",
-            deliveries.c.reason.in_(result.deferred_by_reason),
-        )
-        for reason, first, last in connection.execute(waiting.group_by(deliveries.c.reason)):
-            result.deferred_until[reason] = (first, last)
+    ended = sa.select(state, reason, count).where(mine, state.in_(reasons)).group_by(state, reason)
+    for its_state, why, number in connection.execute(ended):
+        by_reason, why = reasons[its_state], why or "unknown"
+        by_reason[why] = by_reason.get(why, 0) + number
+    # Most of what is pending is due since the plan; what was put off is not, and only that is looked at.
+    planned_at = sa.select(blasts.c.planned_at).where(blasts.c.id == blast_id).scalar_subquery()
+    put_off = sa.select(reason, count, sa.func.min(due), sa.func.max(due)).where(
+        mine, state == "pending", channel.in_(CHANNELS), due != planned_at, reason.in_(WAITS)
+    )
+    for why, number, first, last in connection.execute(put_off.group_by(reason)):
+        result.deferred_by_reason[why], result.deferred_until[why] = number, (first, last)
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from store.filters import Column
+from store.filters import Column, contains
 from store.programs import INACTIVE
 from store.schema import members, passes
 
@@ -23,7 +23,7 @@ def _listed_columns() -> dict[str, Column]:
         "tier": Column("word", c.tier_id),
         **numbers,
         "pass": Column("word", _pass_in_a_word(), PASS_WORDS),
-        "wallet": Column("text", _wallets()),
+        "wallet": Column("text", _wallets(), having=_with_wallet),
         "birthday": Column("date", c.birthday),
         "opted_out": Column("boolean", c.opted_out),
         **words,
@@ -49,6 +49,12 @@ def _wallets() -> sa.ColumnElement[str]:
         told = sa.func.replace(told, sign, "")
     found = sa.select(told).where(passes.c.member_id == members.c.id).correlate(members)
     return found.scalar_subquery()
+
+
+def _with_wallet(word: str, dialect: str) -> sa.ColumnElement[bool]:
+    """The members with a pass in a wallet that has this word in its name."""
+    named = contains(sa.cast(passes.c.wallets, sa.Text), word, dialect)
+    return members.c.id.in_(sa.select(passes.c.member_id).where(named))
 
 
 PASS_WORDS = (

@@ -271,7 +271,7 @@ def _query(
     view: View,
     order: tuple[str, bool],
 ) -> sa.Select[int]:
-    query = sa.select(members.c.id).where(*_scope(connection, program_id, condition, search, view))
+    scope = _scope(connection, program_id, condition, search, view)
     # Every index holds the id, so that those with the column are read alone; with names stands the other one.
     tie = members.c.external_id if view.order == "name" else members.c.id
     ordering = views.ordering(COLUMNS, view, _ordering(*order), tie)
@@ -281,7 +281,10 @@ def _query(
         column = members.c[view.order or order[0]].op("||")("")
         descending = view.descending if view.order else order[1]
         ordering[0] = column.desc() if descending else column.asc()
-    return query.order_by(*ordering)
+        if any(COLUMNS[key].having for key, _ in view.filters):
+            # In the order of names their passes would lie all over the table: that takes three times as long.
+            scope = [members.c.id.in_(sa.select(members.c.id).where(*scope).correlate(None))]
+    return sa.select(members.c.id).where(*scope).order_by(*ordering)
 
 
 def _scope(

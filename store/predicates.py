@@ -31,7 +31,7 @@ from typing import Any
 from store.errors import UsageError
 from store.fields import BUILT_IN, Condition, Field, fields_of, find
 from store.meaning import Call, Group, Meaning, Not, Test, Verb, condition
-from store.parsing import FUNCTIONS, Node, admit, names_in, no_function, parse, refusal, short
+from store.parsing import FUNCTIONS, Node, Reader, names_in, no_function, parse, short
 from store.values import KIND_WORDS, Values
 
 COMPARISONS: dict[str, Verb] = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
@@ -77,10 +77,9 @@ def read(
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _Walk(Reader):
     """One expression on its way from a tree to its meaning."""
 
-    text: str
     fields: Mapping[str, Field]
     values: Values
     known: Known
@@ -250,18 +249,6 @@ class _Walk:
             words = KIND_WORDS.get(of.type, "an attribute")
             raise self._refuse(given, f"{of.name} is {words}: days_since() asks for a moment or a date")
         return Field(f"days_since({of.name})", "number", of.source, of.column, of.type)
-
-    def _open(self, node: Node) -> Node:
-        """The node inside any brackets."""
-        while self._admit(node) == "Paren":
-            node = node.this
-        return node
-
-    def _admit(self, node: Node) -> str:
-        return admit(self.text, node)
-
-    def _refuse(self, node: Node, sentence: str) -> UsageError:
-        return refusal(sentence, self.text, node)
 
 
 def _unless(node: Node, test: Test) -> Meaning:

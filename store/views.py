@@ -31,7 +31,7 @@ CHUNK = 10_000
 
 
 class Held:
-    """The ids of a long list's rows in their order, 8 bytes each, so that its last page costs as the first.
+    """The ids of a long list's rows in their order, 4 bytes each, so that its last page costs as the first.
 
     One is for one list and one view. It is read when a page far down is asked for, and again after the list's
     length has changed.
@@ -113,17 +113,27 @@ def window(
 
 def every_id(connection: sa.Connection, query: sa.Select[Any]) -> array[int]:
     """All ids that a query gives, in its order."""
-    ids = array("q")
+    ids = array("I")
     if connection.dialect.name == "sqlite":
         # From the driver itself: rows of a million plain numbers take SQLAlchemy four times as long.
         with connection.execute(query) as result:
             while rows := result.cursor.fetchmany(CHUNK):
-                ids.extend(map(itemgetter(0), rows))
+                ids = _longer(ids, list(map(itemgetter(0), rows)))
     else:
         # All rows are wanted: a cursor is planned for its first ones, which takes three times as long.
         connection.execute(sa.text("SET LOCAL cursor_tuple_fraction = 1"))
         for some in connection.execute(query, execution_options={"yield_per": CHUNK}).scalars().partitions():
-            ids.extend(some)
+            ids = _longer(ids, list(some))
+    return ids
+
+
+def _longer(ids: array[int], some: list[int]) -> array[int]:
+    """With some more ids: 4 bytes for each, or 8 once there is one for which they do not do."""
+    try:
+        ids.extend(array(ids.typecode, some))
+    except OverflowError:
+        ids = array("q", ids)
+        ids.extend(some)
     return ids
 
 

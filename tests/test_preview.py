@@ -13,11 +13,12 @@ import pytest
 from jobs import plans
 from jobs.engine.gate import Message
 from jobs.phones import Wording, wording
-from jobs.preview import VERDICTS, Seen, extremes, of_verdict, preview, see
-from store import enrolments, programs
+from jobs.preview import Asked, Seen, extremes, of_verdict, preview, see
+from store import enrolments, ledger, programs, views
 from store.audiences import Selection
 from store.database import Database
 from store.errors import UsageError
+from store.ledger import VERDICTS
 from store.migrations import migrate
 from store.programs import Program, Tier
 from store.schema import members
@@ -63,7 +64,7 @@ def database(current_url: str) -> Iterator[Database]:
 @pytest.mark.parametrize("chosen", [ALL, Selection("where", "points < 5")])
 def test_it_counts_what_the_plan_freezes(database: Database, settings: Settings, chosen: Selection) -> None:
     with database.read() as connection:
-        told = preview(connection, settings, "p1", chosen, " hello ")
+        told = preview(connection, Asked(settings, "p1", chosen, " hello "))
     plan = plans.plan(database, settings, program="p1", chosen=chosen, text=" hello ", actor="me")
     assert told.exact
     assert told.to_send == plan.tally.counts["pending"]
@@ -74,8 +75,8 @@ def test_it_counts_what_the_plan_freezes(database: Database, settings: Settings,
 
 def test_it_tells_verdicts_of_those_messaged_the_surest_first(database: Database, settings: Settings) -> None:
     with database.read() as connection:
-        told = preview(connection, settings, "p1", ALL, "hello")
-        empty = preview(connection, settings, "p1", ALL, "  ")
+        told = preview(connection, Asked(settings, "p1", ALL, "hello"))
+        empty = preview(connection, Asked(settings, "p1", ALL, "  "))
     assert list(told.messaged.items()) == [("alert", 2), ("silent", 1), ("unproven", 1)]
     assert told.skipped_by_reason == {
         "opted_out": 1,
@@ -89,7 +90,7 @@ def test_it_tells_verdicts_of_those_messaged_the_surest_first(database: Database
 
 def test_a_text_with_fields_is_counted_at_most(database: Database, settings: Settings) -> None:
     with database.read() as connection:
-        told = preview(connection, settings, "p1", ALL, "Hi {first_name}, see you in {city}")
+        told = preview(connection, Asked(settings, "p1", ALL, "Hi {first_name}, see you in {city}"))
     assert (told.exact, told.to_send) == (False, 5)
 
 
@@ -103,13 +104,14 @@ def test_a_wrong_text_or_predicate_is_told_as_the_plan_tells_it(
             (Selection("where", "point > 5"), "hello", "point"),
         ):
             with pytest.raises(UsageError, match=told):
-                preview(connection, settings, "p1", chosen, text)
+                preview(connection, Asked(settings, "p1", chosen, text))
 
 
 def test_it_steps_through_those_who_can_be_messaged(database: Database, settings: Settings) -> None:
     with database.read() as connection:
         seen = [
-            see(connection, settings, "p1", ALL, "Hi {first_name|you}", number=number) for number in range(6)
+            see(connection, Asked(settings, "p1", ALL, "Hi {first_name|you}"), number=number)
+            for number in range(6)
         ]
     assert [one and one.external_id for one in seen] == [
         "M-0000",
@@ -137,7 +139,7 @@ def test_it_tells_why_one_member_gets_nothing(
     database: Database, settings: Settings, text: str, number: int, verdict: str, reason: str | None
 ) -> None:
     with database.read() as connection:
-        found = see(connection, settings, "p1", ALL, text, number=number)
+        found = see(connection, Asked(settings, "p1", ALL, text), number=number)
     assert found is not None
     assert (found.verdict, found.reason) == (verdict, reason)
 
@@ -153,7 +155,7 @@ def test_it_tells_until_when_those_wait_that_the_plan_puts_off(
         connection.execute(zone.values(time_zone="America/New_York"))  # there it is seven in the morning
         zone = members.update().where(members.c.external_id == "M-0001")
         connection.execute(zone.values(time_zone="Atlantic/Azores"))  # and there eleven
-        told = preview(connection, quiet, "p1", ALL, "hello")
+        told = preview(connection, Asked(quiet, "p1", ALL, "hello"))
     end = NOW.replace(hour=13)
     assert told.deferred_by_reason == {"quiet_hours": told.to_send - 1}
     assert told.deferred_until == {"quiet_hours": (end, end.replace(hour=14))}
@@ -167,8 +169,8 @@ def test_a_service_message_is_seen_by_those_who_did_not_consent(
 ) -> None:
     asking = load(settings.home, {"gate.consent": "given"})
     with database.read() as connection:
-        assert see(connection, asking, "p1", ALL, "hello") is None
-        seen = see(connection, asking, "p1", ALL, "hello", Message("service"))
+        assert see(connection, Asked(asking, "p1", ALL, "hello")) is None
+        seen = see(connection, Asked(asking, "p1", ALL, "hello", Message("service")))
     assert seen is not None
     assert seen.reason is None
 
@@ -178,9 +180,10 @@ def test_the_members_of_each_verdict_are_those_that_are_counted(
     database: Database, settings: Settings, text: str
 ) -> None:
     with database.read() as connection:
-        told = preview(connection, settings, "p1", ALL, text)
+        told = preview(connection, Asked(settings, "p1", ALL, text))
         found = {
-            wanted: of_verdict(connection, settings, "p1", ALL, text, wanted=wanted) for wanted in VERDICTS
+            wanted: of_verdict(connection, Asked(settings, "p1", ALL, text), wanted=wanted)
+            for wanted in VERDICTS
         }
     assert {wanted: len(those) for wanted, those in found.items()} == told.verdicts
     assert sum(told.verdicts.values()) == told.to_send + told.skipped
@@ -190,9 +193,50 @@ def test_the_members_of_each_verdict_are_those_that_are_counted(
     assert {one.reason for one in found["nothing"]} == told.skipped_by_reason.keys() - {"same_text"}
 
 
+def test_a_page_far_down_a_verdict_is_that_of_the_whole_list(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, held = Asked(settings, "p1", ALL, "hello"), views.Held()
+    with database.read() as connection:
+        whole = of_verdict(connection, asked, wanted="nothing")
+        monkeypatch.setattr(views, "FAR", 1)
+        again = [
+            of_verdict(connection, asked, wanted="nothing", offset=place, limit=1, held=held)
+            for place in range(len(whole))
+        ]
+    assert len(whole) > 2
+    assert [one for page in again for one in page] == whole
+
+
+def test_a_plan_in_slices_is_told_and_is_the_same(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    planned = plans.plan(database, settings, program="p1", chosen=ALL, text="hello", actor="me")
+    monkeypatch.setattr(plans, "SLICE", 2)
+    again = plans.plan_again(
+        database, settings, planned.blast.id, actor="me", progress=lambda *step: told.append(step)
+    )
+    assert (again.tally, again.blast.plan_hash) == (planned.tally, planned.blast.plan_hash)
+    asking = [(done, total) for doing, done, total in told if doing == "asking the gate"]
+    assert asking == [(done, asking[0][1]) for done in range(0, asking[0][1], 2)]
+
+    def stop(doing: str, done: int, total: int) -> None:
+        if done >= 2:
+            raise InterruptedError(doing)
+
+    with pytest.raises(InterruptedError):
+        plans.plan_again(database, settings, planned.blast.id, actor="me", progress=stop)
+    with database.read() as connection:
+        assert [one.id for one in ledger.list_blasts(connection, settings.account)] == [
+            again.blast.id,
+            planned.blast.id,
+        ]
+
+
 def test_the_verdicts_are_those_that_the_plan_freezes(database: Database, settings: Settings) -> None:
     with database.read() as connection:
-        told = preview(connection, settings, "p1", ALL, "hello")
+        told = preview(connection, Asked(settings, "p1", ALL, "hello"))
     plan = plans.plan(database, settings, program="p1", chosen=ALL, text="hello", actor="me")
     assert {verdict: plan.tally.verdicts.get(verdict, 0) for verdict in VERDICTS} == told.verdicts
 
@@ -220,8 +264,8 @@ def test_the_longest_and_the_shortest_are_those_of_all(
         for number, values in enumerate(odd):
             whose = members.c.external_id == f"M-000{number}"
             connection.execute(members.update().where(whose).values(**values))
-        every = [see(connection, settings, "p1", ALL, text, number=number) for number in range(20)]
-        found = extremes(connection, settings, "p1", ALL, text)
+        every = [see(connection, Asked(settings, "p1", ALL, text), number=number) for number in range(20)]
+        found = extremes(connection, Asked(settings, "p1", ALL, text))
     lengths = sorted(len(one.text) for one in every if one is not None and one.reason is None)
     assert lengths
     assert found.shortest is not None
@@ -233,9 +277,9 @@ def test_a_text_over_the_limit_is_the_longest_and_the_same_text_for_all_is_both(
     database: Database, settings: Settings
 ) -> None:
     with database.read() as connection:
-        over = extremes(connection, settings, "p1", ALL, "{name}" * 65)
-        same = extremes(connection, settings, "p1", ALL, "hi")
-        nobody = extremes(connection, settings, "p1", Selection("where", "points > 99"), "Hi {name}")
+        over = extremes(connection, Asked(settings, "p1", ALL, "{name}" * 65))
+        same = extremes(connection, Asked(settings, "p1", ALL, "hi"))
+        nobody = extremes(connection, Asked(settings, "p1", Selection("where", "points > 99"), "Hi {name}"))
     assert over.longest is not None
     assert over.longest.reason == "too_long"
     assert same.longest is not None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import psycopg
 import pytest
 
 from console.cli.root import root
@@ -162,6 +163,48 @@ def test_what_takes_a_higher_role_is_refused_and_what_is_to_be_seen_is_shown(
     assert not {"copy.db", "out.csv"} & {path.name for path in tmp_path.iterdir()}
     assert full("blasts", "pause", "5").code == 0
     assert full("consents", "give", CAFE, "M-0001", "--source", "till").code == 0
+
+
+@pytest.fixture
+def only_reads(current_postgres_url: str) -> Iterator[str]:
+    """The URL of the same store, for an account that may only SELECT."""
+    with psycopg.connect(current_postgres_url, autocommit=True) as owner:
+        owner.execute("CREATE ROLE looker LOGIN")
+        owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker")
+    yield current_postgres_url.replace("passbell@", "looker@")
+    with psycopg.connect(current_postgres_url, autocommit=True) as owner:
+        owner.execute("DROP OWNED BY looker")
+        owner.execute("DROP ROLE looker")
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+def test_an_account_of_postgres_that_may_only_select_sees_all_and_is_told_what_it_may_not(
+    full: Passbell, only_reads: str, current_url: str, tmp_path: Path
+) -> None:
+    before = every_row(current_url)
+    (tmp_path / "home" / "passbell.toml").write_text('[access]\nrole = "viewer"\n')
+    for command in (*LOOKS, ("doctor",)):
+        more = ("--json",) if command[:2] != ("templates", "new") else ()
+        done = full("--set", f"store.url={only_reads}", *command, *more)
+        assert done.code == 0, (command, done.err)
+    (tmp_path / "home" / "passbell.toml").unlink()
+    for command in (("blasts", "pause", "5"), ("sync",), ("worker",), ("programs", "list")):
+        done = full("--set", f"store.url={only_reads}", *command)
+        assert (done.code, done.out) == (3, ""), (command, done)
+        assert "lets this account only read: look by `passbell --read-only`, or let the owner" in done.err
+    told = full("--set", f"store.url={only_reads}", "doctor", "--json").lines
+    assert [one["level"] for one in told if "only read" in one["sentence"]] == ["fail"]
+    with psycopg.connect(current_url, autocommit=True) as owner:
+        owner.execute("UPDATE alembic_version SET version_num = '0003'")
+    done = full("--set", f"store.url={only_reads}", "--read-only", "programs", "list")
+    assert done.code == 3
+    assert "is at revision 0003 and not at 0004, and this is read-only: let an operator open it" in done.err
+    done = full("--set", f"store.url={only_reads}", "programs", "list")
+    assert done.code == 1
+    assert "let the owner of the tables grant it to this account" in done.err
+    with psycopg.connect(current_url, autocommit=True) as owner:
+        owner.execute("UPDATE alembic_version SET version_num = '0004'")
+    assert every_row(current_url) == before
 
 
 def test_every_command_is_looked_at_here() -> None:

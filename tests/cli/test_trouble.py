@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
+from console.desk import Desk
 from store import programs
-from tests.cli.conftest import Done, Passbell
+from store.settings import load
+from tests.cli.conftest import COMMAND, Done, Passbell
 
 LINDEN = "Kaffeehaus Linden"
 
@@ -151,6 +155,28 @@ def test_a_port_in_use(empty: Passbell) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         told(empty("rehearse", "--port", port), 1, f"port {port}", "in use")
+
+
+@pytest.mark.parametrize(
+    ("taken", "code", "told"),
+    [(">/dev/full", 1, "passbell: the output cannot be written: no space is left there"), (">&-", 0, "")],
+)
+def test_output_that_nobody_takes(tmp_path: Path, taken: str, code: int, told: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {taken}', "sh", *COMMAND, "--home", str(tmp_path), "templates", "show", "--help"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.returncode, done.stderr.startswith(told), "unforeseen" in done.stderr) == (code, True, False)
+    assert not list(tmp_path.glob("error-*"))
+
+
+def test_a_login_that_is_no_text_is_one_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", os.fsdecode(b"../\xff"))
+    desk = Desk(lambda: load(tmp_path))
+    assert desk.actor.startswith("../\\xff@")
+    assert desk.memory_file == tmp_path / "console" / "..%2F%5Cxff.json"
 
 
 def test_what_nobody_foresaw_leaves_a_trace_without_secrets(

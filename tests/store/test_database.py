@@ -94,6 +94,15 @@ def test_how_long_a_locked_store_is_waited_for_stands_in_its_url(tmp_path: Path)
         Database(f"sqlite:///{tmp_path / 'passbell.db'}?timeout=long")
 
 
+def test_a_process_keeps_little_of_its_stores_in_memory(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'passbell.db'}")
+    database.keep_small(2_000_000)
+    with database.read() as connection:
+        assert connection.execute(sa.text("PRAGMA soft_heap_limit")).scalar() == 2_000_000
+    database.keep_small(0)  # it is the process's, and other tests share that
+    database.close()
+
+
 @pytest.mark.parametrize(
     ("first", "words"),
     [("SET ROLE pg_monitor", "permission denied for table"), ("SET TRANSACTION READ ONLY", "read-only")],
@@ -111,6 +120,14 @@ def test_a_server_that_lets_nothing_be_written_is_told_in_words(
 
     with pytest.raises(StoreUnavailable, match=words):
         empty()
+    database.close()
+
+
+def test_an_option_that_postgres_does_not_know_is_told_without_its_value() -> None:
+    database = Database("postgresql://ann:s3cret@127.0.0.1:1/x?bogus=s3cret")
+    with pytest.raises(UsageError, match=r'^store\.url is wrong: .*"bogus"') as told, database.read():
+        pass
+    assert "s3cret" not in str(told.value)
     database.close()
 
 

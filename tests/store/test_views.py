@@ -157,7 +157,8 @@ def test_passes_are_told_and_found_in_the_same_word(database: Database) -> None:
     for word in set(told.values()):
         assert shown(database, ("pass", word)) == {id_ for id_, said in told.items() if said == word}
     google = {one.external_id for one in everyone if any("google" in held.wallets for held in one.passes)}
-    assert google == shown(database, ("wallet", "apple, goo"))
+    assert google == shown(database, ("wallet", "GOOG")) == shown(database, ("wallet", "apple, goo"))
+    assert shown(database, ("wallet", "!goog")) == {one.external_id for one in everyone} - google
 
 
 def test_rows_are_in_one_order_without_ties(database: Database) -> None:
@@ -278,3 +279,15 @@ def test_a_page_far_down_comes_from_the_held_order(
         fresh = members.page(connection, "P1", view=view, offset=20, limit=10, held=held)
         assert fresh[:9] == plain[1][1:]
         assert len(fresh) == 10
+
+
+def test_ids_of_any_size_keep_their_order(database: Database) -> None:
+    for ids in ([3, 1, 2**32 - 1], [3, 2**32, 1, 2**62], [2, -1], []):
+        rows = [
+            sa.select(sa.literal(id_, sa.BigInteger).label("id"), sa.literal(n)) for n, id_ in enumerate(ids)
+        ]
+        listed = sa.union_all(*rows).subquery() if rows else table
+        order = listed.c[1] if rows else table.c.id
+        query = sa.select(listed.c.id).where(sa.true() if rows else sa.false()).order_by(order)
+        with database.read() as connection:
+            assert list(views.every_id(connection, query)) == ids
