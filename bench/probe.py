@@ -3,7 +3,7 @@
     python -m bench.probe FILE      in a terminal; bench/lag.py runs it and reads the file
 
 A key costs what the thread works from taking it up until it rests again after the next picture; where none
-is painted within a tenth of a second, until it first rests. What runs besides in that time counts, too.
+is painted within three tenths of a second, until it first rests. What runs besides in that time counts, too.
 Seconds are CPU of that thread alone, so that other processes of the machine do not count.
 """
 
@@ -24,7 +24,7 @@ from console import app as console
 
 BEAT = 0.02
 """Seconds between two beats; by how much one comes late, others are kept waiting."""
-SOON = 0.1
+SOON = 0.3
 LONG = 0.012
 """Seconds without a break from which on it is written down what was done."""
 
@@ -77,7 +77,7 @@ class Probed(console.Console):
 
     def _display(self, screen: Any, renderable: Any) -> None:
         super()._display(screen, renderable)
-        self._painted = True
+        self._painted = self._painted or not self._batch_count  # else it is held back
 
     def _rests(self) -> None:
         if self._began:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from textual import work
 from textual.app import App
 from textual.command import Provider
+from textual.events import InputEvent
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -23,6 +24,7 @@ from console.attendance import Attendance
 from console.keymap import Keymap, arrow_for, written
 from console.memory import Memory
 from console.plain import inert_lines
+from console.sheet import Sheet
 from console.threads import end_if_left, in_thread
 from store.errors import PassbellError
 from store.roles import why_not
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
     from textual.actions import ActionParseResult
     from textual.binding import Binding
     from textual.dom import DOMNode
-    from textual.events import Key
+    from textual.events import Event, Key
     from textual.filter import LineFilter
+    from textual.widget import AwaitMount
 
     from console.desk import Desk
     from console.expiry import Weak
@@ -81,6 +84,8 @@ class Console(Acting, App[None]):
         "audit": _lazily("audit", "AuditScreen"),
     }
 
+    stylesheet: Sheet
+
     workers_alive: reactive[int | None] = reactive(None)
     """Workers of this account seen lately; None until the store was asked."""
 
@@ -91,11 +96,13 @@ class Console(Acting, App[None]):
         super().__init__()
         for theme in themes.THEMES:
             self.register_theme(theme)
+        self.stylesheet = Sheet(self.get_css_variables())
         self.desk = desk
         self.keymap = Keymap()
         self.opens_at = blast
         self.failure: BaseException | None = None
         self.attendance = Attendance(self)
+        self.touched_at = time.monotonic()
         self._opening = Lock()
         self._told: dict[str, float] = {}
 
@@ -109,12 +116,30 @@ class Console(Acting, App[None]):
         self.theme_variables = themes.completed(super().get_css_variables())
         return self.theme_variables
 
+    def _get_screen(self, screen: Screen[Any] | str) -> tuple[Screen[Any], AwaitMount]:
+        """A screen whose rules of style are read before it is styled, so that once is enough."""
+        screen = self.get_screen(screen)
+        if not screen.is_running:
+            self._load_screen_css(screen)
+            screen._css_update_count = self._css_update_count
+        return super()._get_screen(screen)
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Read a screen's rules. They are of nothing beyond it: what is seen already is not styled anew."""
+        self.stylesheet.take(screen)
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What drawn lines go through: Textual's, or ours on a terminal without signs or colours."""
         few = self.console.color_system == "standard" and not self.is_headless  # a picture has all colours
         return terminal.filters(super().get_line_filters(), without_colours=self.no_color, few_colours=few)
 
     # The actions
+
+    async def on_event(self, event: Event) -> None:
+        """Note when a key or the mouse was last used."""
+        if isinstance(event, InputEvent):
+            self.touched_at = time.monotonic()
+        await super().on_event(event)
 
     async def run_action(
         self,

@@ -46,7 +46,11 @@ class Desk:
         from store.database import Database
 
         database = Database(self.settings.store_url, self.settings.role)
-        migrations.migrate(database)
+        try:
+            migrations.migrate(database)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @cached_property
@@ -63,9 +67,10 @@ class Desk:
 
     @property
     def login(self) -> str:
-        """Who sits here: the login name."""
+        """Who sits here: the login name, as a text whatever its bytes are."""
         try:
-            return os.environ.get("SUDO_USER") or getpass.getuser()
+            name = os.environ.get("SUDO_USER") or getpass.getuser()
+            return os.fsencode(name).decode(errors="backslashreplace")
         except (KeyError, OSError):
             return str(os.getuid())
 

@@ -6,15 +6,17 @@ screen is drawn, since a key that was given away silently is found out at three 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from textual._context import active_app
 from textual.binding import Binding, BindingsMap
 from textual.keys import REPLACED_KEYS, Keys, _character_to_key, key_to_character
 
-from console.actions import ACTIONS, BY_ID, FIELDS, SCOPES, Action, at_once
+from console.actions import ACTIONS, BY_ID, SCOPES, Action, at_once
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def clashes(by_id: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str, st
     for key, held in holders.items():
         for one, other in combinations(held, 2):
             if at_once(one, other):
-                where = SCOPES[one.scope if other.scope in ("app", "table") else other.scope]
+                where = SCOPES[one.scope if other.scope in ("app", "table") else other.scope].heading
                 told = (
                     f"`{written(key)}` would be `{one.id}` ({one.words}) and `{other.id}` ({other.words}) "
                     f"under {where!r}: give one of them another key"
@@ -142,7 +144,7 @@ def _faults_of(id_: str, keys: str) -> Iterator[str]:
         action = BY_ID[id_]
         if action.verb in WAYS_BACK and any(map(_leaves_fields, action.keys)):
             yield f"`{id_}` is the way back: give it a key that no field takes, such as escape, too"
-        elif action.scope in FIELDS and all(map(_leaves_fields, action.keys)):
+        elif SCOPES[action.scope].fields and all(map(_leaves_fields, action.keys)):
             yield f"`{id_}` is meant to work in text fields, which take {keys}: choose a key such as ctrl+s"
 
 
@@ -196,6 +198,18 @@ def written(key: str) -> str:
     return "+".join([*modifiers, base])
 
 
+def key_of(id_: str) -> str:
+    """An action's key as a sentence names it: the person's own in a console, else its default."""
+    keymap: Keymap = getattr(active_app.get(None), "keymap", None) or Keymap()
+    key = keymap.first(BY_ID[id_])
+    return key.capitalize() if len(key) > 1 and key.isalpha() else key
+
+
+def keyed(sentence: str) -> str:
+    """A sentence of our own with each action's key for its id: `press <blast.resume> to go on`."""
+    return re.sub(r"<(\w+\.\w+)>", lambda id_: key_of(id_[1]), sentence)
+
+
 def found(query: str, keymap: Keymap) -> list[Action]:
     """The actions that a search means: by a key (`P`, `ctrl+r`), or by all of its words; all for "".
 
@@ -210,7 +224,7 @@ def found(query: str, keymap: Keymap) -> list[Action]:
 
 def _all_words(action: Action, keymap: Keymap) -> str:
     keys = " ".join(map(written, keymap.of(action)))
-    return f"{action.id} {action.words} {action.meaning} {SCOPES[action.scope]} {keys}".casefold()
+    return f"{action.id} {action.words} {action.meaning} {SCOPES[action.scope].heading} {keys}".casefold()
 
 
 def arrow_for(focused: Widget | None, key: str) -> str:

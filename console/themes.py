@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual.color import Color
 from textual.theme import Theme
 
+from console.keymap import keyed
 from console.plain import inert
 
 if TYPE_CHECKING:
@@ -163,7 +164,11 @@ def begin(app: Console) -> None:
     wanted = app.desk.settings.console.theme
     if wanted not in app.available_themes:
         near = difflib.get_close_matches(wanted, app.available_themes, n=1, cutoff=0.4)
-        said = f" Did you mean {near[0]}?" if near else " The palette (ctrl+p, theme) lists them."
+        said = (
+            f" Did you mean {near[0]}?"
+            if near
+            else keyed(" The palette (<app.command_palette>, theme) lists them.")
+        )
         app.notify(
             f"console.theme: there is no theme {inert(repr(wanted), 60)}.{said}",
             severity="warning",

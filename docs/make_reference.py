@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from console.actions import SCOPES, WINDOWS, Action, of_scope
+from console.actions import SCOPES, Action, of_scope
 from console.keymap import written
 from store.settings import keys
 from store.settings_example import as_toml, docstrings
@@ -69,10 +69,10 @@ file. A setting that does not exist is refused, with the nearest one that does.
 def keys_page() -> str:
     """Every action by scope: its keys, id, meaning, role and danger."""
     parts = [MADE, KEYS_HEAD]
-    for scope, heading in SCOPES.items():
-        if found := of_scope(scope):
-            kind = ", a window: no other keys but these, help and jump" if scope in WINDOWS else ""
-            parts.append(f"## {heading}\n\nScope `{scope}`{kind}.\n")
+    for scope in SCOPES.values():
+        if found := of_scope(scope.id):
+            kind = ", a window: no other keys but these, help and jump" if scope.window else ""
+            parts.append(f"## {scope.heading}\n\nScope `{scope.id}`{kind}.\n")
             head = ("Key", "Action", "", "Role", "What it does")
             parts.append(_table(head, map(_action, found)))
     return "\n".join(parts)

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingsMap, BindingType
 
 from console.actions import everywhere, people, sending
 from console.actions.action import Action
+from console.actions.scope import ALL, Scope
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -22,98 +23,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "BY_ID",
-    "FIELDS",
     "SCOPES",
-    "WINDOWS",
     "Acting",
     "Action",
+    "Scope",
     "at_hand",
     "at_once",
     "bindings",
     "of_scope",
 ]
 
-SCOPES = {
-    "app": "Everywhere",
-    "table": "In a list",
-    "filter": "A filter of a column",
-    "columns": "The columns of a list",
-    "export": "An export",
-    "home": "Home",
-    "programs": "Programs",
-    "fields": "Fields of a program",
-    "imports": "Imports of a program",
-    "import_file": "A file to import",
-    "target": "A column of a file",
-    "member": "A member",
-    "audiences": "Audiences",
-    "build": "Build an audience",
-    "clauses": "Rows of a condition",
-    "clause": "A row of a condition",
-    "preset": "An audience to begin with",
-    "compose": "Compose",
-    "earlier": "Earlier texts",
-    "verdict": "Members of a verdict",
-    "launch": "Launch",
-    "blasts": "Blasts",
-    "blast": "A blast",
-    "incident": "A report",
-    "delivery": "A delivery",
-    "why": "Why",
-    "audit": "Audit",
-    "entry": "An audit entry",
-    "retry": "A retry",
-    "ask": "A question",
-    "form": "Questions on one page",
-    "help": "Help",
-    "keys": "Keys of your own",
-    "capture": "A key to be pressed",
-    "jump": "Jump",
-}
-"""Where an action is at hand, with the heading that help gives it."""
-
-WINDOWS = frozenset(
-    (
-        "ask",
-        "capture",
-        "clause",
-        "columns",
-        "delivery",
-        "earlier",
-        "entry",
-        "export",
-        "filter",
-        "form",
-        "help",
-        "incident",
-        "jump",
-        "keys",
-        "launch",
-        "member",
-        "preset",
-        "retry",
-        "target",
-    )
-)
-"""Scopes of windows: while one is open, neither the screen under it nor the app has its keys."""
-
-WITHIN = {"clauses": ("build",), "retry": ("ask",)}
-"""Scopes of a part, with the scopes that are at hand together with it."""
-
-FIELDS = frozenset(
-    ("build", "clause", "compose", "export", "filter", "form", "import_file", "launch", "target")
-)
-"""Scopes with text fields, where a letter is a letter."""
-
-IN_WINDOWS = ("app.help", "app.jump", "app.command_palette")
-"""What is at hand in windows, too."""
-
-ASIDE = frozenset(("help", "jump", "keys"))
-"""Windows that are about what is under them: of all else only the palette is at hand."""
-
-ALONE = frozenset(("capture",))
-"""Windows that take every key for an answer."""
-
+SCOPES = {scope.id: scope for scope in ALL}
 ACTIONS = (*everywhere.ACTIONS, *people.ACTIONS, *sending.ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
 
@@ -125,26 +45,20 @@ def of_scope(scope: str) -> list[Action]:
 
 def at_once(one: Action, other: Action) -> bool:
     """Whether both can be at hand at the same time, so that they need keys of their own."""
-    scopes = {one.scope, other.scope}
-    if any(scopes <= {part, *whole} for part, whole in WITHIN.items()) or len(scopes) == 1:
+    scopes = [SCOPES[one.scope], SCOPES[other.scope]]
+    ids = {scope.id for scope in scopes}
+    if len(ids) == 1 or any(ids <= {scope.id, *scope.within} for scope in scopes):
         return True
-    if windows := scopes & WINDOWS:
-        return any({one.id, other.id}.intersection(_beside(window)) for window in windows)
-    return bool(scopes & {"app", "table"})
-
-
-def _beside(scope: str) -> tuple[str, ...]:
-    """What is at hand in a window beside what is its own."""
-    if scope not in WINDOWS or scope in WITHIN or scope in ALONE:
-        return ()
-    return ("app.command_palette",) if scope in ASIDE else IN_WINDOWS
+    if windows := [scope for scope in scopes if scope.window]:
+        return any({one.id, other.id}.intersection(window.beside) for window in windows)
+    return bool(ids & {"app", "table"})
 
 
 def bindings(scope: str) -> list[BindingType]:
     """The scope's keys, for a screen's, a widget's or the app's BINDINGS."""
     everywhere = [
         Binding(key, f"app.{BY_ID[id_].verb}", BY_ID[id_].words, show=False, id=id_)
-        for id_ in _beside(scope)
+        for id_ in (SCOPES[scope].beside if SCOPES[scope].window else ())
         for key in BY_ID[id_].keys
     ]
     mine = [

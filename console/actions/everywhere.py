@@ -102,6 +102,6 @@ ACTIONS = (
     Action("capture.cancel", "escape", "Cancel", "Leave the action the keys it has"),
     Action("jump.cancel", "escape,ctrl+o", "Stay", "Stay where you are"),
     Action("ask.cancel", "escape", "Cancel", "No; nothing is done"),
-    Action("form.do", "ctrl+s", "Do it", "Do what the page asks about"),
+    Action("form.do", "ctrl+s", "Do it", "Do what the page asks about", guard="needs_open"),
     Action("form.cancel", "escape", "Cancel", "Leave it as it is"),
 )

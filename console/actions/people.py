@@ -53,10 +53,8 @@ ACTIONS = (
         "programs.rules",
         "r",
         "Rules",
-        "What the program allows: quiet hours, limits",
-        role="admin",
+        "What the program allows: quiet hours, limits; an admin changes it",
         guard="needs_program",
-        danger=True,
     ),
     Action("programs.imports", "i", "Import", "Add to members from a file, or undo an import"),
     Action(

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = _run(given, use)
         else:
             use.open_console()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever began us
+            sys.stdout.flush()
     except Exception as error:
         from console.cli.trouble import report
 

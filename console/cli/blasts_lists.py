@@ -106,20 +106,17 @@ def deliveries(
     as_json: bool,
 ) -> None:
     """What happened to each pass. All of them are printed, in pages read as they are printed."""
-    is_fetched = None if fetched is None else fetched == "yes"
+    which = store.Which(state, reason, batch, None if fetched is None else fetched == "yes")
     with desk.database.read() as connection:
         ledger.get(connection, blast)
     if export is not None:
         from jobs import exports
 
-        wanted = {"state": state, "reason": reason, "batch_id": batch, "fetched": is_fetched}
-        export_list(desk, export, exports.of_deliveries(blast, view, **wanted), as_json)
+        export_list(desk, export, exports.of_deliveries(blast, view, which), as_json)
         return
     titles = ("member", "name", "state", "reason", "attempts", "batch", "accepted_at")
     with desk.database.read() as connection:
-        ids = store.ids(
-            connection, blast, state=state, reason=reason, batch_id=batch, fetched=is_fetched, view=view
-        )
+        ids = store.ids(connection, blast, which, view=view)
     if not as_json:
         click.echo(f"{desk.settings.mode}: blast {blast}")
         if not ids:

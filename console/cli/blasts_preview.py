@@ -16,10 +16,11 @@ from console.phone_words import PHONES, notes, showing
 from console.plain import inert
 from jobs.engine.gate import Message
 from jobs.phones import Wording, wording
-from jobs.preview import VERDICTS, Preview, Seen, extremes, of_verdict, see
+from jobs.preview import Asked, Preview, Seen, extremes, of_verdict, see
 from jobs.preview import preview as count
 from store import preferences, programs
 from store.consents import PURPOSES
+from store.ledger import VERDICTS
 
 MEMBERS = 100
 """Members of a verdict that are printed where no limit is given."""
@@ -66,14 +67,14 @@ def preview(
         found = programs.get(connection, program, desk.settings.account)
     chosen = choose(desk, found.id, **who).who
     message = Message(purpose, preferences.category(category) if category else None)
-    asked = (desk.settings, found.id, chosen, text, message)
+    asked = Asked(desk.settings, found.id, chosen, text, message)
     with desk.database.read() as connection:
         if verdict is not None:
-            _tell_members(of_verdict(connection, *asked, wanted=verdict, limit=limit), as_json)
+            _tell_members(of_verdict(connection, asked, wanted=verdict, limit=limit), as_json)
             return
-        figures = count(connection, *asked)
-        ends = extremes(connection, *asked)
-        members = {"first": see(connection, *asked), "longest": ends.longest, "shortest": ends.shortest}
+        figures = count(connection, asked)
+        ends = extremes(connection, asked)
+        members = {"first": see(connection, asked), "longest": ends.longest, "shortest": ends.shortest}
         said = wording(connection, found, language)
     if as_json:
         shown = {name: _as_json(seen, said, own=found.own) for name, seen in members.items()}

@@ -39,7 +39,7 @@ def list_(desk: Desk, search: tuple[str, ...], as_json: bool) -> None:
             print_json(_as_json(action, keymap))
             continue
         if action.scope != scope:
-            click.echo(f"{chr(10) if scope else ''}{SCOPES[action.scope]}")
+            click.echo(f"{chr(10) if scope else ''}{SCOPES[action.scope].heading}")
             scope = action.scope
         given = _as_json(action, keymap)
         own = "*" if given["own"] else " "

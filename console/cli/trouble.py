@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -24,7 +25,10 @@ def report(error: Exception, use: Use) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        return _pipe_closed()
+        return _nothing_more()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        _nothing_more()
+        return _tell("the output cannot be written: no space is left there: make room", FAILED, use)
     if isinstance(error, click.Abort):
         return _tell("interrupted", INTERRUPTED, use)
     if isinstance(error, PassbellError):
@@ -46,8 +50,8 @@ def _tell(sentence: str, code: int, use: Use) -> int:
     return code
 
 
-def _pipe_closed() -> int:
-    """Whoever read our output has enough (`| head`): end quietly, and let the last flush go nowhere."""
+def _nothing_more() -> int:
+    """Nobody takes our output any more (`| head`): end quietly, and let the last flush go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
 

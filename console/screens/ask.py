@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Horizontal
 from textual.widgets import Button, Label, Static
 
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.plain import inert, inert_lines
+from console.screens.asking import Asking, Box
 
 
-class Ask(Acting, ModalScreen[bool]):
+class Ask(Asking[bool]):
     """True for yes. The focus is on no, so that a hasty Enter does nothing."""
 
     BINDINGS = bindings("ask")
@@ -37,7 +37,7 @@ class Ask(Acting, ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """The title, the sentence, and the two answers."""
-        with Vertical(id="question"):
+        with Box(id="question"):
             yield Label(inert(self._title, 200), id="title", markup=False)
             yield Static(inert_lines(self._sentence), id="sentence", markup=False)
             with Horizontal(id="answers"):

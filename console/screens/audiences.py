@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from console.actions import bindings
 from console.audience_words import how_many, sizes_in_words, sparkline, uses_in_words
+from console.keymap import key_of, keyed
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.columns import MEMBER_COLUMNS
@@ -42,7 +43,10 @@ WIDTH = 60
 """Cells of what is said of an audience, while its place is not laid out yet."""
 LONGEST = 200
 """Characters of a condition beside the list; all of it is in the builder."""
-EMPTY = "No audiences yet. Press n to build one: everybody, a condition like points > 500, or a file of ids."
+EMPTY = (
+    "No audiences yet. Press <audiences.build> to build one: everybody, a condition like points > 500, or a "
+    "file of ids."
+)
 
 
 class AudienceSource:
@@ -114,16 +118,15 @@ class AudiencesScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         """Audiences, and who is meant."""
-        yield VirtualTable(COLUMNS, id="audiences", remembered="audiences", empty=EMPTY)
+        yield VirtualTable(COLUMNS, id="audiences", remembered="audiences", empty=keyed(EMPTY))
         with Vertical(id="meant"):
             yield Static(id="who", markup=False)
             yield Static(id="uses", markup=False)
             nobody = "Nobody is in this audience now."
             yield VirtualTable(MEMBER_COLUMNS, id="members", remembered="members", empty=nobody)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Begin with the list."""
-        super().on_mount()
         self._audiences.show(self._source)
 
     def look_again(self) -> None:
@@ -218,7 +221,7 @@ class AudiencesScreen(ConsoleScreen):
     def needs_member(self) -> str:
         """Whether the cursor is on a member."""
         here = self.query_one("#members").has_focus
-        return "" if here else "Go to a member first: Enter leads to the members."
+        return "" if here else f"Go to a member first: {key_of('table.select')} leads to the members."
 
     def action_build(self) -> None:
         """Build an audience."""

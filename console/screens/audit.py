@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from console.actions import Acting, bindings
 from console.app import Console
+from console.keymap import keyed
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.table import Column, FunctionSource, Row, VirtualTable, in_hand
@@ -36,7 +37,7 @@ COLUMNS = (
     Column("details", "DETAILS", from_width=96),
 )
 LONGEST = 4_000
-HINT = "Each entry holds the hash of the one before it. Press v to check them all."
+HINT = "Each entry holds the hash of the one before it. Press <audit.verify> to check them all."
 
 
 class AuditScreen(ConsoleScreen):
@@ -50,7 +51,7 @@ class AuditScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         """The verdict over the entries."""
-        yield Static(HINT, id="verdict", markup=False)
+        yield Static(keyed(HINT), id="verdict", markup=False)
         yield VirtualTable(
             COLUMNS,
             id="entries",
@@ -58,9 +59,8 @@ class AuditScreen(ConsoleScreen):
             empty="Nothing was done yet. Each plan, launch and sync leaves an entry.",
         )
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Show the entries."""
-        super().on_mount()
         holding = Holding()
         source = FunctionSource(
             self.app.read,
@@ -96,7 +96,7 @@ class AuditScreen(ConsoleScreen):
     @work(group="verify", exclusive=True)
     async def _verify(self) -> None:
         verdict = self.query_one("#verdict", Static)
-        verdict.update(HINT)
+        verdict.update(keyed(HINT))
         count, broken = await self.app.read(audit.verify)
         if broken is None:
             verdict.update(

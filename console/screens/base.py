@@ -8,6 +8,7 @@ from typing import Any
 from textual import getters
 from textual.app import ComposeResult
 from textual.events import ScreenResume
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -28,6 +29,8 @@ class ConsoleScreen(Acting, Screen[Any]):
     """How often to look again while the screen is seen; it also does when it comes back into view."""
 
     _styled_for = ""
+    """The theme that its widgets have the colours of."""
+    _begun = _left = False
 
     def compose(self) -> ComposeResult:
         """Masthead, body, footer."""
@@ -41,6 +44,7 @@ class ConsoleScreen(Acting, Screen[Any]):
 
     def on_mount(self) -> None:
         """Begin to look, if this screen does so by itself."""
+        self._styled_for = self.app.theme
         if self.look_seconds is not None:
             self.set_interval(self.look_seconds, self._look_if_seen)
 
@@ -52,12 +56,36 @@ class ConsoleScreen(Acting, Screen[Any]):
         """
         event.refresh_styles = self._styled_for != self.app.theme
         self._styled_for = self.app.theme
+        self._left = False
+        if not self.is_current:  # it is opened ahead of its key
+            return
         places.keep(self.app)
+        if not self._begun:
+            self._begun = True
+            self.begin()
         self.look_again()
+
+    def on_screen_suspend(self) -> None:
+        """Another screen is seen."""
+        self._left = True
+
+    def _screen_resized(self, size: Size) -> None:
+        """Lay out again: on a return Textual does so always, and it takes another size to be of use."""
+        left, self._left = self._left, False
+        if not left or size != self._size:
+            super()._screen_resized(size)
+
+    def _compositor_refresh(self) -> None:
+        """Draw only what is shown: while pictures are held back, Textual draws one and throws it away."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def place(self) -> dict[str, Any]:
         """What the next sitting needs to begin here, as JSON: see console/places.py."""
         return {"mode": self.mode}
+
+    def begin(self) -> None:
+        """Ask for what is shown, once: it may be opened long before it is seen."""
 
     def look_again(self) -> None:
         """Re-read what may have changed. Called on the UI's thread: start a worker, never wait."""

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert
 from console.screens.blast_hands import BlastHands
 from console.screens.blast_lists import (
@@ -55,8 +56,8 @@ PARTS = {
 }
 """What can be shown below the head or over it, by the verbs that do."""
 HINTS = {
-    "batches": ("Batches", "those with failures first: t tries again, Enter shows one"),
-    "deliveries": ("Deliveries", "Enter shows one, / others"),
+    "batches": ("Batches", "those with failures first: <blast.retry> tries again, <table.select> shows one"),
+    "deliveries": ("Deliveries", "<table.select> shows one, <blast.filter> others"),
     "pace": ("Speed", "over the whole time of the blast"),
     "reasons": ("Why failed", "Enter shows those of one reason"),
 }
@@ -103,7 +104,10 @@ class BlastScreen(BlastHands):
                     stick_to_top=True,
                 )
                 yield VirtualTable(
-                    DELIVERY_COLUMNS, id="deliveries", remembered="deliveries", empty=EMPTY["deliveries"]
+                    DELIVERY_COLUMNS,
+                    id="deliveries",
+                    remembered="deliveries",
+                    empty=keyed(EMPTY["deliveries"]),
                 )
 
     def place(self) -> dict[str, Any]:
@@ -217,7 +221,7 @@ class BlastScreen(BlastHands):
         named, hint = HINTS[self.part]
         if self.part == "deliveries":
             named += f": {inert(self.slice.words, 80)}"
-        told = (named, "bold"), (f"  {hint}", "$quiet")
+        told = (named, "bold"), (f"  {keyed(hint)}", "$quiet")
         self.query_one("#section", Static).update(Content.assemble(*told))
         self.query_one(Parts).mark(self.part)
 

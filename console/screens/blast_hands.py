@@ -128,7 +128,7 @@ class BlastHands(ConsoleScreen):
         if now.undo_left(this_moment()):
             await self._stop()
             return
-        tally = await self.app.read(lambda connection: ledger.tally(connection, self.blast_id))
+        tally = await self.app.read(lambda connection: ledger.progress(connection, self.blast_id))
         question = Ask(
             f"Cancel blast {self.blast_id} for good?",
             f"{tally.open:,} passes that wait will never get it. What was accepted stays on the phones.",
@@ -142,7 +142,7 @@ class BlastHands(ConsoleScreen):
         """Cancel within the undo window, and say what had left by then: nothing, or in a close race a few."""
         if await self.app.act(partial(self._call, blasts.cancel)) is None:
             return
-        tally = await self.app.read(lambda connection: ledger.tally(connection, self.blast_id))
+        tally = await self.app.read(lambda connection: ledger.progress(connection, self.blast_id))
         left = sum(tally.states[state] for state in ("sending", "accepted", "failed"))
         told = f"{left:,} messages had left already." if left else "Nobody was messaged."
         self.app.notify(f"Stopped. {told}", severity="warning" if left else "information", markup=False)

@@ -17,42 +17,42 @@ from console.widgets.table.held import Holding
 from console.widgets.table.rows import Read
 from jobs import exports
 from store import blast_lists, deliveries
-from store.deliveries import Batch, Failure
+from store.deliveries import Batch, Failure, Which
 from store.view import View
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 BATCH_COLUMNS = (
-    Column("id", "batch", 6, "right"),
-    Column("size", "passes", 6, "right"),
-    Column("accepted", "accepted", 8, "right"),
-    Column("failed_now", "failed", 7, "right", fields=("failed",)),
-    Column("again", "again", 7, "right", from_width=90, fields=("returned",)),
-    Column("why", "why", fields=()),
-    Column("code", "code", 16, from_width=70, fields=()),
-    Column("claimed_at", "claimed (UTC)", 14, from_width=100),
-    Column("worker", "worker", 24, from_width=130),
+    Column("id", "BATCH", 6, "right"),
+    Column("size", "PASSES", 6, "right"),
+    Column("accepted", "ACCEPTED", 8, "right"),
+    Column("failed_now", "FAILED", 7, "right", fields=("failed",)),
+    Column("again", "AGAIN", 7, "right", from_width=90, fields=("returned",)),
+    Column("why", "WHY", fields=()),
+    Column("code", "CODE", 16, from_width=70, fields=()),
+    Column("claimed_at", "CLAIMED (UTC)", 14, from_width=100),
+    Column("worker", "WORKER", 24, from_width=130),
 )
 DELIVERY_COLUMNS = (
-    Column("member", "member", 14),
-    Column("name", "name", 20, from_width=90),
-    Column("state", "state", 9),
-    Column("attempts", "tries", 5, "right"),
-    Column("batch", "batch", 7, "right", from_width=90),
-    Column("why", "why", fields=("reason", "detail")),
-    Column("code", "code", 14, from_width=70),
+    Column("member", "MEMBER", 14),
+    Column("name", "NAME", 20, from_width=90),
+    Column("state", "STATE", 9),
+    Column("attempts", "TRIES", 5, "right"),
+    Column("batch", "BATCH", 7, "right", from_width=90),
+    Column("why", "WHY", fields=("reason", "detail")),
+    Column("code", "CODE", 14, from_width=70),
 )
 OWN_DELIVERY_COLUMNS = (
     *DELIVERY_COLUMNS[:-2],
-    Column("fetched_at", "phone (UTC)", 19, fields=("accepted_at", "listed_at", "fetched_at", "has_users")),
-    Column("why", "why", fields=("reason", "detail")),
-    Column("code", "code", 14, from_width=100),
+    Column("fetched_at", "PHONE (UTC)", 19, fields=("accepted_at", "listed_at", "fetched_at", "has_users")),
+    Column("why", "WHY", fields=("reason", "detail")),
+    Column("code", "CODE", 14, from_width=100),
 )
 """Of passes that we issue: with what is known of the phone."""
 EMPTY = {
     "batches": "No batch yet: once the blast is launched and its countdown is over, a worker claims one.",
-    "deliveries": "No delivery is like that. Press / to show others.",
+    "deliveries": "No delivery is like that. Press <blast.filter> to show others.",
 }
 
 
@@ -127,19 +127,15 @@ def batch_source(read: Read, blast_id: int) -> FunctionSource:
 
 def delivery_source(read: Read, blast_id: int, chosen: Slice, *, own: bool = False) -> FunctionSource:
     """Some of a blast's deliveries; `own`: for OWN_DELIVERY_COLUMNS."""
-    wanted: dict[str, Any] = {
-        name: getattr(chosen, name) for name in ("state", "reason", "batch_id", "fetched")
-    }
+    which = Which(chosen.state, chosen.reason, chosen.batch_id, chosen.fetched)
     holding = Holding()
 
     def count(connection: sa.Connection, view: View) -> int:
-        return deliveries.count(connection, blast_id, **wanted, view=view, held=holding.of(view))
+        return deliveries.count(connection, blast_id, which, view=view, held=holding.of(view))
 
     def page(connection: sa.Connection, view: View, offset: int, limit: int) -> list[Row]:
         held = holding.of(view)
-        found = deliveries.page(
-            connection, blast_id, **wanted, offset=offset, limit=limit, view=view, held=held
-        )
+        found = deliveries.page(connection, blast_id, which, offset=offset, limit=limit, view=view, held=held)
         return [delivery_row(row, own=own) for row in found]
 
     return FunctionSource(
@@ -147,5 +143,5 @@ def delivery_source(read: Read, blast_id: int, chosen: Slice, *, own: bool = Fal
         count,
         page,
         blast_lists.DELIVERY_COLUMNS,
-        lambda view: exports.of_deliveries(blast_id, view, **wanted),
+        lambda view: exports.of_deliveries(blast_id, view, which),
     )

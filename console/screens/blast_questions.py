@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from console import words
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.plain import inert, inert_lines
+from console.screens.asking import Asking, Box
 from console.widgets.figures import mode_line
 from console.widgets.funnel import Reached
 from console.widgets.progress import Standing
@@ -128,7 +128,7 @@ STYLE = """
             padding: 0 2; background: $surface; border: round $primary;
         }}
         & > #question.-live {{ border: heavy $error; }}
-        & #title {{ text-style: bold; }}
+        & #title {{ text-style: bold; width: 1fr; }}
         & #mode {{ height: auto; margin: 1 0 0 0; color: $text-success; }}
         & .-live #mode {{ color: $text-error; }}
         & #why {{ margin: 1 0 0 0; height: auto; max-height: 3; }}
@@ -141,6 +141,9 @@ STYLE = """
         & #trouble {{ color: $text-error; height: auto; }}
         & #answers {{ height: auto; align-horizontal: right; }}
         & Button {{ margin-left: 2; min-width: 12; }}
+        &.-narrow .line Input {{ width: 1fr; }}
+        &.-narrow #answers {{ layout: grid; grid-size: 2; grid-rows: auto; }}
+        &.-narrow #answers Button {{ width: 1fr; margin-left: 1; }}
     }}
 """
 
@@ -150,7 +153,7 @@ def options(slices: Sequence[Slice]) -> list[Option]:
     return [Option(Content(f"{one.count:>9,}  {inert(one.words, 48)}")) for one in slices]
 
 
-class FilterScreen(Acting, ModalScreen[Slice | None]):
+class FilterScreen(Asking[Slice | None]):
     """Choose which deliveries to show."""
 
     BINDINGS = bindings("ask")
@@ -162,7 +165,7 @@ class FilterScreen(Acting, ModalScreen[Slice | None]):
 
     def compose(self) -> ComposeResult:
         """The list."""
-        with Vertical(id="question"):
+        with Box(id="question"):
             yield Label("Show which deliveries?", id="title")
             yield OptionList(*options(self.slices), markup=False)
 
@@ -175,7 +178,7 @@ class FilterScreen(Acting, ModalScreen[Slice | None]):
         self.dismiss(None)
 
 
-class RetryScreen(Acting, ModalScreen[Slice | None]):
+class RetryScreen(Asking[Slice | None]):
     """Choose which failures to try again; the button says how many. The focus is on Cancel."""
 
     BINDINGS = [*bindings("ask"), *bindings("retry")]
@@ -188,7 +191,7 @@ class RetryScreen(Acting, ModalScreen[Slice | None]):
 
     def compose(self) -> ComposeResult:
         """Where it goes, the list, why those in it failed, what a retry does, and the answers."""
-        with Vertical(id="question", classes=f"-{self.mode.lower()}"):
+        with Box(id="question", classes=f"-{self.mode.lower()}"):
             yield Label("Try which failed deliveries again?", id="title")
             yield Static(mode_line(self.mode, own=self.own), id="mode")
             yield OptionList(*options(self.slices), markup=False)
@@ -237,7 +240,7 @@ class RetryScreen(Acting, ModalScreen[Slice | None]):
         self.dismiss(None)
 
 
-class RateScreen(Acting, ModalScreen[Limits | None]):
+class RateScreen(Asking[Limits | None]):
     """Ask for limits of the blast's own; an empty field is no limit. None leaves them as they are."""
 
     BINDINGS = bindings("ask")
@@ -250,7 +253,7 @@ class RateScreen(Acting, ModalScreen[Limits | None]):
     def compose(self) -> ComposeResult:
         """The two fields, what they mean, and the answers."""
         rate, concurrency = self.current.per_second, self.current.concurrency
-        with Vertical(id="question"):
+        with Box(id="question"):
             yield Label("How fast may this blast be sent?", id="title")
             with Horizontal(classes="line"):
                 yield Label("Requests a second")
@@ -301,7 +304,7 @@ class RateScreen(Acting, ModalScreen[Limits | None]):
         self.dismiss(None)
 
 
-class MissedScreen(Acting, ModalScreen[str | None]):
+class MissedScreen(Asking[str | None]):
     """Ask what becomes of a blast whose schedule was missed: `now`, `at`, `cancel`, or None for later."""
 
     BINDINGS = bindings("ask")
@@ -314,7 +317,7 @@ class MissedScreen(Acting, ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """What was missed, and the four answers."""
-        with Vertical(id="question", classes="-live"):
+        with Box(id="question", classes="-live"):
             yield Label("This blast missed its moment. What shall become of it?", id="title")
             yield Static(inert_lines(self.sentence), id="sentence", markup=False)
             with Horizontal(id="answers"):

@@ -12,6 +12,7 @@ from textual import on
 from textual.widget import Widget
 
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.figures import STATE_COLOURS
@@ -34,14 +35,14 @@ WAITING = ("scheduled", "missed")
 
 COLUMNS = (
     Column("id", "#", 5, "right"),
-    Column("name", "message"),
-    Column("program", "program", 18, from_width=100),
-    Column("state", "state", 9),
-    Column("progress", "progress", 17, fields=("planned", "pending", "sending")),
-    Column("accepted", "accepted", 9, "right"),
-    Column("failed", "failed", 7, "right"),
-    Column("skipped", "skipped", 8, "right", from_width=90),
-    Column("started_at", "started (UTC)", 16, from_width=110),
+    Column("name", "MESSAGE"),
+    Column("program", "PROGRAM", 18, from_width=100),
+    Column("state", "STATE", 9),
+    Column("progress", "PROGRESS", 17, fields=("planned", "pending", "sending")),
+    Column("accepted", "ACCEPTED", 9, "right"),
+    Column("failed", "FAILED", 7, "right"),
+    Column("skipped", "SKIPPED", 8, "right", from_width=90),
+    Column("started_at", "STARTED (UTC)", 16, from_width=110),
 )
 
 
@@ -103,12 +104,13 @@ class BlastsScreen(ConsoleScreen):
             COLUMNS,
             id="blasts",
             remembered="blasts",
-            empty="No message was planned yet. Press 3 to write one and see its lock screen.",
+            empty=keyed(
+                "No message was planned yet. Press <app.compose> to write one and see its lock screen."
+            ),
         )
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Show the list."""
-        super().on_mount()
         account = self.app.desk.settings.account
         self.query_one(VirtualTable).show(
             FunctionSource(

@@ -5,9 +5,8 @@ A condition stands there twice, as text and as rows: either edits the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -18,25 +17,25 @@ from textual.widgets import Input, Label, Select, Static, TextArea
 
 from console.actions import bindings
 from console.audience_words import how_many
-from console.known import Known, read_known
+from console.keymap import keyed
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
 from console.threads import in_thread
 from console.widgets.clauses import NOTHING, Clauses
 from console.widgets.columns import MEMBER_COLUMNS
+from console.widgets.condition import Condition
+from console.widgets.keep import Keep
 from console.widgets.members import MemberSource
 from console.widgets.paths import path_of
 from console.widgets.table import VirtualTable
-from store import audiences, outline, programs
+from store import programs
 from store.audiences import Audience, Selection
 from store.errors import PassbellError, UsageError
-from store.outline import Group, Row, TextOnly
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
     from jobs.intake.files import IdReport
-    from store.presets import Preset
 
 DEBOUNCE = 0.2
 """Seconds without a key press after which a condition is asked."""
@@ -48,7 +47,7 @@ WAYS = (
 )
 HINTS = {
     "all": "Everybody whose membership has not ended.",
-    "where": "Rows and text say the same: edit either. ctrl+t begins with a preset.",
+    "where": "Rows and text say the same: edit either. <build.preset> begins with a preset.",
     "file": "Any spelling of the id's column will do. Members are kept as the file names them.",
 }
 NOBODY = {
@@ -56,6 +55,7 @@ NOBODY = {
     "where": "Nobody yet: write a condition.",
     "file": "Nobody yet: name a file and press Enter.",
 }
+NO_PROGRAMS = "There are no programs yet: press <app.programs> for them, then <programs.sync> to sync."
 WRONG = "Nobody: what is wrong is said above."
 REJECTS = 3
 
@@ -88,20 +88,19 @@ class BuildScreen(ConsoleScreen):
         self._answered: Fields | None = None
         """The fields that `_chosen`, or what is said to be wrong, is the answer to."""
         self._typing: Timer | None = None
-        self._known: Sequence[Known] = ()
         self._count: int | None = None
         """Members at the last count, of whatever was asked then."""
 
     def body(self) -> Iterable[Widget]:
         """The questions in the order they are answered, then who is meant."""
+        saved = self._audience
         with Vertical(id="form"):
             with Horizontal(classes="line"):
                 yield Label("Program")
                 yield Select[str]([], id="program", compact=True, prompt="choose a program")
                 yield Label("Who")
-                yield Select(
-                    WAYS, id="way", compact=True, allow_blank=False, value="all", type_to_search=False
-                )
+                way = saved.kind if saved else "all"
+                yield Select(WAYS, id="way", compact=True, allow_blank=False, value=way, type_to_search=False)
             with Horizontal(classes="line", id="asks"):
                 yield Label("File")
                 yield Input(
@@ -109,39 +108,14 @@ class BuildScreen(ConsoleScreen):
                     compact=True,
                     placeholder="path of a CSV or JSON file with a column of ids; Enter reads it",
                 )
-            with Horizontal(id="condition"):
-                yield Clauses(id="clauses")
-                with Vertical(id="written"):
-                    yield TextArea(id="words", compact=True, placeholder="points > 500 AND tier = 'gold'")
-                    yield Static(id="said", markup=False)
-            yield Static(HINTS["all"], id="hint", markup=False)
-            with Horizontal(classes="line", id="keep"):
-                yield Label("Name")
-                yield Input(
-                    id="name",
-                    compact=True,
-                    max_length=audiences.LONGEST_NAME,
-                    placeholder="a name to save it under",
-                )
-                yield Label("About")
-                yield Input(
-                    id="about",
-                    compact=True,
-                    max_length=audiences.LONGEST_DESCRIPTION,
-                    placeholder="what it is for",
-                )
+            yield Condition(saved.expression or "" if saved else "")
+            yield Static(keyed(HINTS["all"]), id="hint", markup=False)
+            yield Keep(saved)
         yield VirtualTable(MEMBER_COLUMNS, id="members", empty=NOBODY["all"])
 
     def on_mount(self) -> None:
-        """Read which programs there are; show what is saved already."""
+        """Read which programs there are."""
         super().on_mount()
-        if (saved := self._audience) is not None:
-            with self.prevent(TextArea.Changed, Select.Changed):
-                self.query_one("#name", Input).value = saved.name
-                self.query_one("#about", Input).value = saved.description
-                self.query_one("#way", Select).value = saved.kind
-                if saved.kind == "where":
-                    self.query_one("#words", TextArea).text = saved.expression or ""
         self._say_way(self._way)
         self._read_programs()
 
@@ -154,7 +128,7 @@ class BuildScreen(ConsoleScreen):
         if names:
             program.value = self._program_id if self._program_id in names else next(iter(names))
         else:
-            self._trouble("There are no programs yet: press 1 for Programs and s to sync them.")
+            self._trouble(keyed(NO_PROGRAMS))
 
     # The choice
 
@@ -163,30 +137,20 @@ class BuildScreen(ConsoleScreen):
         return str(self.query_one("#way", Select).value)
 
     @property
-    def _clauses(self) -> Clauses:
-        return self.query_one("#clauses", Clauses)
+    def _condition(self) -> Condition:
+        return self.query_one(Condition)
 
     @property
     def _fields(self) -> Fields:
         program, way = self.query_one("#program", Select), self._way
-        words = {"file": self.query_one("#path", Input).value, "where": self.query_one(TextArea).text}
+        words = {"file": self.query_one("#path", Input).value, "where": self._condition.words}
         return Fields(None if program.is_blank() else str(program.value), way, words.get(way, "").strip())
 
     @on(Select.Changed, "#program")
     def _program_chosen(self) -> None:
         self._ask()
         if (program_id := self._fields.program_id) is not None:
-            self._learn(program_id)
-
-    @work(group="learn", exclusive=True)
-    async def _learn(self, program_id: str) -> None:
-        """Find out which fields the program has, and what is in them."""
-        from store import catalogue
-
-        self._known = await self.app.read(lambda connection: read_known(connection, program_id))
-        self._clauses.know({one.spelled: one.kind for one in self._known})
-        counted = await in_thread(catalogue.fresh, self.app.desk.database, program_id)
-        self._known = await self.app.read(lambda connection: read_known(connection, program_id, counted))
+            self._condition.know(program_id)
 
     @on(Select.Changed, "#way")
     def _way_chosen(self) -> None:
@@ -196,7 +160,7 @@ class BuildScreen(ConsoleScreen):
 
     def _say_way(self, way: str) -> None:
         self.query_one("#asks").display = way == "file"
-        self.query_one("#condition").display = way == "where"
+        self._condition.display = way == "where"
         self._hint()
 
     @on(Input.Changed, "#path")
@@ -218,12 +182,13 @@ class BuildScreen(ConsoleScreen):
         self._forget()
         self._typing = self.set_timer(DEBOUNCE, self._ask)
 
+    @on(Clauses.Changed)
     def _ask(self) -> None:
         """Find out who is meant."""
         self._forget()
         fields = self._fields
         if fields.way == "where" and not fields.words:
-            self._show_rows(NOTHING)
+            self._condition.show(NOTHING)
         if fields.program_id is None or fields.way == "file" or (fields.way == "where" and not fields.words):
             self._show_nobody(NOBODY[fields.way])
             return
@@ -234,11 +199,7 @@ class BuildScreen(ConsoleScreen):
     @work(group="find", exclusive=True)
     async def _find_out(self, fields: Fields, program_id: str, chosen: Selection) -> None:
         if chosen.kind == "where":
-            # Off the UI's thread: a long text takes the parser longer than a key press should.
-            rows = await in_thread(outlined, fields.words)
-            if fields != self._fields:
-                return
-            self._show_rows(rows)
+            await self._condition.take_up(fields.words)
         await self._show(fields, program_id, chosen)
 
     async def _show(self, fields: Fields, program_id: str, chosen: Selection) -> bool:
@@ -256,17 +217,8 @@ class BuildScreen(ConsoleScreen):
         self._hint()
         self.query_one("#members", VirtualTable).show(source)
         if chosen.kind == "where":
-            self._explain(program_id, fields.words)
+            self._condition.explain(program_id, fields.words)
         return True
-
-    @work(group="find")
-    async def _explain(self, program_id: str, expression: str) -> None:
-        """Say in words what the condition selects, where there is room for it."""
-        from store.explain import explain
-
-        told = await self.app.read(lambda connection: explain(connection, program_id, expression))
-        if expression == self._fields.words:
-            self.query_one("#said", Static).update(inert_lines(told))
 
     @work(group="find", exclusive=True)
     async def _read_file(self, fields: Fields, program_id: str) -> None:
@@ -294,7 +246,7 @@ class BuildScreen(ConsoleScreen):
             self._typing.stop()
         self.workers.cancel_group(self, "find")
         self._chosen = self._answered = None
-        self.query_one("#said", Static).update("")
+        self._condition.forget()
         self._hint()
 
     def _show_nobody(self, reason: str) -> None:
@@ -306,7 +258,7 @@ class BuildScreen(ConsoleScreen):
     def _hint(self) -> None:
         hint = self.query_one("#hint", Static)
         hint.remove_class("-trouble")
-        hint.update(HINTS[self._way])
+        hint.update(keyed(HINTS[self._way]))
 
     def _trouble(self, sentence: str) -> None:
         hint = self.query_one("#hint", Static)
@@ -324,41 +276,7 @@ class BuildScreen(ConsoleScreen):
             self._count = event.count
             self.query_one("#members").border_title = how_many(event.count)
 
-    # Rows
-
-    def _show_rows(self, rows: Group | str) -> None:
-        """Show the rows that the text means. Where it means none, the old ones cannot be changed."""
-        self._clauses.disabled = isinstance(rows, str)
-        if isinstance(rows, Group):
-            self._clauses.show(rows)
-        elif rows:
-            self._clauses.show_instead(rows)
-
-    @on(Clauses.Changed)
-    def _rows_changed(self, event: Clauses.Changed) -> None:
-        with self.prevent(TextArea.Changed):
-            self.query_one("#words", TextArea).text = outline.spell(event.whole)
-        self._ask()
-
-    @on(Clauses.Asked)
-    def _row_asked(self, event: Clauses.Asked) -> None:
-        self._write_row(event)
-
-    @work(group="clause", exclusive=True)
-    async def _write_row(self, asked: Clauses.Asked) -> None:
-
-        part = outline.at(self._clauses.whole, asked.path)
-        old = part if asked.how == "edit" and isinstance(part, Row) else None
-        if (row := await self._ask_for_row(old)) is not None:
-            self._clauses.written(asked.path, asked.how, row)
-
-    async def _ask_for_row(self, old: Row | None) -> Row | None:
-        from console.screens.clause import ClauseScreen
-
-        program_id = self._fields.program_id
-        if program_id is None:
-            return None
-        return await self.app.push_screen_wait(ClauseScreen(program_id, self._known, old))
+    # Presets
 
     def action_preset(self) -> None:
         """Begin with a preset, or add one to what is there."""
@@ -367,32 +285,15 @@ class BuildScreen(ConsoleScreen):
 
     @work(group="clause", exclusive=True)
     async def _add_preset(self) -> None:
-        from console.screens.preset import PresetScreen
-
-        preset: Preset | None = await self.app.push_screen_wait(PresetScreen())
-        if preset is None:
+        """Both what is there and the preset have to hold."""
+        row = await self._condition.ask_for_preset()
+        if row is None:
             return
-        if preset.field is None:
-            (row,) = outline.read(preset.expression).parts
-        else:
-            row_ = await self._ask_for_row(Row(outline.field(preset.field), "=", ("''",)))
-            if row_ is None:
-                return
-            row = row_
-        self._add(outline.spell(row))
-
-    def _add(self, expression: str) -> None:
-        """Add a condition to the text: both have to hold."""
         self.query_one("#way", Select).value = "where"
-        words = self.query_one("#words", TextArea)
-        before = words.text.strip()
-        whole = f"({before}) AND {expression}" if before else expression
         try:
-            words.text = outline.canonical(whole)
+            self._condition.add(row)
         except UsageError:
             self._trouble("The condition is wrong as it is: put it right before you add to it.")
-            return
-        self._clauses.focus()
 
     # Saving
 
@@ -402,70 +303,22 @@ class BuildScreen(ConsoleScreen):
 
     def action_save(self) -> None:
         """Save it; ask before it takes another's place."""
-        fields, name = self._fields, self.query_one("#name", Input).value
+        fields = self._fields
         waiting = fields != self._answered
         if fields.way == "where" and fields.words and waiting:
             self._trouble("This condition is still being counted: save it once its members are shown.")
         elif self._chosen is None or fields.program_id is None or waiting:
             self._trouble("Say who is meant first: there is nobody to save yet.")
         else:
-            self._save(fields.program_id, name, self._chosen)
-
-    @property
-    def _about(self) -> str | None:
-        """The description; None where another's may stay because none was written."""
-        about = self.query_one("#about", Input).value
-        return about if about or self._audience is not None else None
+            self._save(fields.program_id, self._chosen)
 
     @work(group="save", exclusive=True)
-    async def _save(self, program_id: str, name: str, chosen: Selection) -> None:
-        from console.screens.ask import Ask
-
-        saved = await self.app.read(lambda connection: audiences.list_all(connection, program_id))
-        taken = any(one.name == name.strip() for one in saved)
-        if taken:
-            question = Ask(
-                f"Replace the audience {name.strip()}?",
-                "This program has an audience of that name: it will mean these members. Its past sizes stay.",
-                yes="Replace",
-            )
-            if not await self.app.push_screen_wait(question):
-                return
-        if await self._write(program_id, name, chosen, replace=taken) is not None:
-            self.dismiss()
-
-    async def _write(
-        self, program_id: str, name: str, chosen: Selection, *, replace: bool
-    ) -> Audience | None:
-        from jobs.audiences import save
-
-        desk = self.app.desk
-        write = partial(
-            save,
-            desk.database,
-            program_id,
-            name,
-            chosen,
-            description=self._about,
-            replace=replace,
-            actor=desk.actor,
-        )
+    async def _save(self, program_id: str, chosen: Selection) -> None:
         try:
-            return await in_thread(write)
+            if await self.query_one(Keep).save(program_id, chosen) is not None:
+                self.dismiss()
         except UsageError as error:
             self._trouble(str(error))
-            self.query_one("#name").focus()
-            return None
-
-
-def outlined(expression: str) -> Group | str:
-    """The rows that a text means, or why rows cannot show it; empty where the text is wrong by itself."""
-    try:
-        return outline.read(expression)
-    except TextOnly as error:
-        return str(error)
-    except UsageError:
-        return ""
 
 
 def report_in_words(report: IdReport) -> Content:

@@ -13,7 +13,7 @@ from console.widgets.figures import figure_lines, skipped_lines, waiting_lines
 from jobs.engine.gate import Message
 from jobs.phones import Wording, wording
 from jobs.plans import Plan, Progress, plan
-from jobs.preview import Preview, Seen, extremes, preview, see
+from jobs.preview import Asked, Preview, Seen, extremes, preview, see
 from store import audiences, preferences
 from store.audiences import Audience, Selection
 from store.errors import PassbellError, UsageError
@@ -58,6 +58,10 @@ class Draft:
             return audiences.by_name(connection, self.program_id, self.audience.removeprefix(SAVED))
         return Selection("all")
 
+    def asked(self, connection: sa.Connection, settings: Settings) -> Asked:
+        """What is asked of it. Raises UsageError as `chosen` and `message` do."""
+        return Asked(settings, self.program_id, self.chosen(connection), self.text, self.message())
+
     def as_json(self) -> dict[str, str]:
         """The draft as it is kept until the next sitting."""
         return asdict(self)
@@ -96,13 +100,13 @@ def glance(
     """
     said = wording(connection, program, language)
     try:
-        asked = (draft.program_id, draft.chosen(connection), draft.text, draft.message())
+        asked = draft.asked(connection, settings)
         if isinstance(which, str):
-            ends = extremes(connection, settings, *asked)
+            ends = extremes(connection, asked)
             return Glance(ends.longest if which == "longest" else ends.shortest, which, wording=said)
-        seen = see(connection, settings, *asked, number=which)
+        seen = see(connection, asked, number=which)
         if seen is None and which:
-            which, seen = 0, see(connection, settings, *asked)
+            which, seen = 0, see(connection, asked)
     except PassbellError as error:
         return Glance(which=which, trouble=str(error), wording=said)
     return Glance(seen, which, wording=said)
@@ -110,8 +114,7 @@ def glance(
 
 def count(connection: sa.Connection, settings: Settings, draft: Draft) -> Preview:
     """The counts of a draft that is right."""
-    chosen = draft.chosen(connection)
-    return preview(connection, settings, draft.program_id, chosen, draft.text, draft.message())
+    return preview(connection, draft.asked(connection, settings))
 
 
 def outlook(figures: Preview | None, program: Program) -> Content:

@@ -9,14 +9,14 @@ from typing import TypeVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from console.actions import Acting, Action, bindings, of_scope
+from console.actions import Action, bindings, of_scope
 from console.keymap import Keymap
 from console.plain import inert, inert_lines
+from console.screens.asking import Asking, Box
 from console.threads import in_thread
 from store.errors import PassbellError
 
@@ -40,10 +40,11 @@ class Question:
     note: str = ""
 
 
-class Form(Acting, ModalScreen[T | None]):
+class Form(Asking[T | None]):
     """Asks, and gives what the verb made of the answers; None where nothing was done.
 
-    `act` gets the answers by name. It runs in a thread, and the page stays while it refuses.
+    `act` gets the answers by name. It runs in a thread, and the page stays while it refuses. Where `closed`
+    says what stands in its way, the page is only to be read, and tells so.
     """
 
     CSS_PATH = "../styles/form.tcss"
@@ -58,16 +59,19 @@ class Form(Acting, ModalScreen[T | None]):
         *,
         yes: str,
         danger: bool = False,
+        closed: str = "",
     ) -> None:
         super().__init__(classes="danger" if danger else "")
         self._title, self._questions, self._sentence = title, questions, sentence
         self._act, self._yes, self._danger = act, yes, danger
+        self._shut = closed
         self._busy = False
 
     def compose(self) -> ComposeResult:
         """The questions, what they mean, and the two answers."""
-        with Vertical(id="form") as page:
-            keys = [(self._key(one), one.words) for one in of_scope("form")]
+        with Box(id="form") as page:
+            done = [one for one in of_scope("form") if not (self._shut and one.guard)]
+            keys = [(self._key(one), one.words) for one in done]
             page.border_subtitle = " · ".join(f"{key} {words.lower()}" for key, words in keys)
             yield Label(inert(self._title, 200), id="title", markup=False)
             with VerticalScroll(id="questions", can_focus=False):
@@ -77,13 +81,14 @@ class Form(Acting, ModalScreen[T | None]):
                         yield self._field(one)
                         if one.note:
                             yield Label(inert(one.note), classes="note", markup=False)
-            yield Static(id="trouble", markup=False)
+            yield Static(inert_lines(self._shut), id="trouble", classes="-trouble", markup=False)
             yield Static(inert_lines(self._sentence), id="sentence", markup=False)
             with Horizontal(id="answers"):
-                yield Button("Cancel", id="no", compact=True)
-                yield Button(
-                    self._yes, id="yes", variant="error" if self._danger else "primary", compact=True
-                )
+                yield Button("Close" if self._shut else "Cancel", id="no", compact=True)
+                if not self._shut:
+                    yield Button(
+                        self._yes, id="yes", variant="error" if self._danger else "primary", compact=True
+                    )
 
     def _key(self, one: Action) -> str:
         keymap: Keymap = self.app.keymap  # type: ignore[attr-defined]
@@ -91,20 +96,27 @@ class Form(Acting, ModalScreen[T | None]):
 
     def _field(self, one: Question) -> Input | Select[str]:
         if not one.choices:
-            return Input(one.answer, id=one.name, compact=True, placeholder=one.hint)
+            return Input(
+                one.answer, id=one.name, compact=True, placeholder=one.hint, disabled=bool(self._shut)
+            )
         offered = [(Content(inert(words, 80)), answer) for answer, words in one.choices]
         return Select(
             offered,
             id=one.name,
             compact=True,
             allow_blank=False,
+            disabled=bool(self._shut),
             value=one.answer,
             type_to_search=False,  # so that j and k are arrows: there are few choices
         )
 
     def on_mount(self) -> None:
         """Begin with what is typed; where nothing is, a hasty Enter does nothing."""
-        self.query("Input, #no").first().focus()
+        self.query("#no" if self._shut else "Input, #no").first().focus()
+
+    def needs_open(self) -> str:
+        """Why it is only to be read."""
+        return self._shut
 
     @property
     def _answers(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from console.actions import SCOPES, Acting, Action, at_hand, bindings, of_scope
 from console.app import Console
-from console.keymap import found
+from console.keymap import found, keyed
 from console.plain import inert
 from console.widgets.cells import wrapped
 
@@ -23,6 +23,7 @@ ROOM = 18
 """Cells of the keys' column."""
 MEANING = 48
 """Cells that a meaning has beside its keys, where the terminal has 80."""
+LEGEND = "! messages people, or cannot be undone · <help.keys> your own keys · <help.close> close"
 NOTHING = "Nothing is called so. Type a word such as pause, or a key such as ctrl+r."
 
 
@@ -55,7 +56,7 @@ class HelpScreen(Acting, ModalScreen[None]):
         """What to look for, and one list a scope."""
         with Vertical(id="help") as box:
             box.border_title = "Help"
-            box.border_subtitle = "! messages people, or cannot be undone · f2 your own keys · esc close"
+            box.border_subtitle = keyed(LEGEND)
             yield Input(id="search", compact=True, placeholder="type a word, or a key such as ctrl+r")
             with VerticalScroll(id="lines", can_focus=False):
                 yield Static(self._text(""))
@@ -110,8 +111,8 @@ class HelpScreen(Acting, ModalScreen[None]):
 
     def _heading(self, scope: str) -> Content:
         if scope in self._here:
-            return Content.styled(SCOPES[scope], "bold $text-primary")
-        return Content.assemble((SCOPES[scope], "bold $quiet"), ("  not on this screen", "$quiet"))
+            return Content.styled(SCOPES[scope].heading, "bold $text-primary")
+        return Content.assemble((SCOPES[scope].heading, "bold $quiet"), ("  not on this screen", "$quiet"))
 
     def _line(self, action: Action) -> Content:
         keys = keys_of(self.app, action)

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.actions import bindings
+from console.keymap import key_of, keyed
 from console.plain import inert_lines
 from console.screens.base import ConsoleScreen
 from console.widgets.table import VirtualTable
@@ -52,19 +53,19 @@ NOTHING = "Nothing needs you."
 FIRST_STEPS = """\
 Three steps to the first message:
 
-1  Press 1{where}.
-2  Press 2: say who shall get it. Or leave it out: everybody.
-3  Press 3: write it, see it on the lock screen, and launch it.
+1  Press <app.programs>{where}.
+2  Press <app.audiences>: say who shall get it. Or leave it out: everybody.
+3  Press <app.compose>: write it, see it on the lock screen, and launch it.
 
-Press ? on any screen for its keys. Nothing is sent before you have confirmed how many."""
+Press <app.help> on any screen for its keys. Nothing is sent before you have confirmed how many."""
 OWN_STEPS = """\
 Three steps to the first message:
 
 1  `passbell programs create` makes a program of your own, `passbell members import` fills it.
-2  Press 2: say who shall get it. Or leave it out: everybody.
-3  Press 3: write it, see it on the lock screen, and launch it.
+2  Press <app.audiences>: say who shall get it. Or leave it out: everybody.
+3  Press <app.compose>: write it, see it on the lock screen, and launch it.
 
-Press ? on any screen for its keys. Nothing is sent before you have confirmed how many."""
+Press <app.help> on any screen for its keys. Nothing is sent before you have confirmed how many."""
 
 
 class Lines:
@@ -97,10 +98,10 @@ class Glance(Static):
 
     def on_resize(self) -> None:
         """Draw it anew, where that changes anything."""
-        from console.widgets import glance
-
         if self._found is None or not self.content_size.width:
             return
+        from console.widgets import glance
+
         tall = self.app.size.width >= WIDE
         drawn = glance.draw(self._found, self._weak, self.content_size.width, tall=tall)
         if drawn != self.content:
@@ -199,11 +200,12 @@ class HomeScreen(ConsoleScreen):
             return NOTHING
         settings = self.app.desk.settings
         if settings.live and not settings.passkit.api_key:
-            return OWN_STEPS
+            return keyed(OWN_STEPS)
         if found.programs:
-            return FIRST_STEPS.format(where=": your programs and their members are there")
+            return keyed(FIRST_STEPS).format(where=": your programs and their members are there")
         stand_in = "" if settings.live else " of the stand-in PassKit"
-        return FIRST_STEPS.format(where=f", then s: read programs and members{stand_in}")
+        first = f", then {key_of('programs.sync')}: read programs and members{stand_in}"
+        return keyed(FIRST_STEPS).format(where=first)
 
     # Opening
 

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from console import import_words as words
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
 from console.screens.import_lists import COLUMNS, ROW_COLUMNS, Listed, RowLines, samples
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 LEFT = "The import was left under way, and is stopped: the list of imports says whether it was done."
 WHOLE = 400
 """Characters of a line that may be cut in its row."""
+
+
+DRY = "Dry run: nothing is changed yet. <table.select> changes a column, <import_file.run> imports."
 
 
 class ImportFileScreen(ConsoleScreen):
@@ -158,7 +162,7 @@ class ImportFileScreen(ConsoleScreen):
         """What was found, and what became of each kind of row."""
         told = words.counts(report.counts())
         if report.import_id is None:
-            self._outcome(told, "Dry run: nothing is changed yet. Enter changes a column, i imports.")
+            self._outcome(told, keyed(DRY))
         else:
             self._outcome(told, f"Imported, as import {report.import_id}.")
         self._rows.show(RowLines(report))

@@ -12,7 +12,7 @@ from console import import_words as words
 from console.plain import inert
 from console.threads import in_thread
 from console.widgets.table import Column, Row
-from jobs.intake.mapping import plain
+from jobs.intake.kinds import plain
 from store.view import View
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from textual.widgets import Button, Static
 
 from console.actions import Acting, bindings
 from console.app import Console
+from console.keymap import keyed
 from console.plain import inert, inert_lines
 from jobs import incident
 from jobs.incident import Incident
@@ -51,8 +52,8 @@ class IncidentScreen(Acting, ModalScreen[None]):
                 yield Static("Reading …", id="text", markup=False)
             yield Static(id="told", markup=False)
             with Horizontal(id="answers"):
-                yield Button("Copy (c)", id="copy", variant="primary")
-                yield Button("Save (s)", id="save")
+                yield Button(keyed("Copy (<incident.copy>)"), id="copy", variant="primary")
+                yield Button(keyed("Save (<incident.save>)"), id="save")
                 yield Button("Close", id="close")
 
     def on_mount(self) -> None:

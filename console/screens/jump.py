@@ -18,6 +18,7 @@ from textual.widgets import Label
 
 from console.actions import Acting, bindings
 from console.app import Console
+from console.keymap import keyed
 from console.widgets.masthead import Masthead
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
@@ -55,7 +56,7 @@ class JumpScreen(Acting, ModalScreen[None]):
             label = Label(f" {letters} ", id=f"to-{letters}", markup=False)
             label.styles.offset = at
             yield label
-        yield Label(" Press a letter to go there, esc to stay", classes="hint", markup=False)
+        yield Label(keyed(" Press a letter to go there, <jump.cancel> to stay"), classes="hint", markup=False)
 
     def on_key(self, event: Key) -> None:
         """Go where the letter leads. Any other letter leads nowhere."""

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from console.actions import BY_ID, Acting, Action, bindings
 from console.app import Console
-from console.keymap import Keymap, faults, found, judged, read, written
+from console.keymap import Keymap, faults, found, judged, keyed, read, written
 from console.keys_file import keep
 from console.plain import inert, inert_lines
 from console.screens.help import NOTHING, keys_of
@@ -98,7 +98,9 @@ class KeysScreen(Acting, ModalScreen[None]):
         """What to look for, the actions, and what the one in hand does."""
         with Vertical(id="keys") as box:
             box.border_title = "Keys of your own"
-            box.border_subtitle = "enter changes · * not the default · kept in the settings file"
+            box.border_subtitle = keyed(
+                "<keys.change> changes · * not the default · kept in the settings file"
+            )
             yield Input(id="search", compact=True, placeholder="type a word, or a key such as ctrl+r")
             yield OptionList(markup=False)
             yield Static(id="meaning", markup=False)

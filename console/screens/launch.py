@@ -13,13 +13,16 @@ from textual import events, getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from console import words
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.app import Console
+from console.desk import Desk
+from console.keymap import key_of, keyed
 from console.plain import inert
+from console.screens.asking import Asking, Box
 from console.widgets.figures import mode_line
 from console.widgets.keypad import Keypad
 from console.widgets.plan_figures import blocker_lines, plan_facts, plan_figures
@@ -37,7 +40,7 @@ WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
 
 
-class LaunchScreen(Acting, ModalScreen[int | None]):
+class LaunchScreen(Asking[int | None]):
     """Asks to launch a planned blast, and launches it. Gives the blast that runs or waits for its moment.
 
     That is another than the one asked for where its plan no longer held and was made anew here; None
@@ -46,6 +49,7 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
 
     CSS_PATH = "../styles/launch.tcss"
     BINDINGS = bindings("launch")
+    AUTO_FOCUS = "#cancel"
     app = getters.app(Console)
 
     def __init__(self, planned: Plan, program: Program, *, focus: str = "") -> None:
@@ -70,7 +74,7 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         """The facts, when and how, the count to type where it is large, and the two buttons."""
         settings = self.app.desk.settings
-        with Vertical(id="question", classes=f"-{settings.mode.lower()}"):
+        with Box(id="question", classes=f"-{settings.mode.lower()}"):
             yield Static(mode_line(settings.mode, own=self.program.own), id="mode")
             with VerticalScroll(id="facts"):
                 yield Static(id="blockers", markup=False)
@@ -80,32 +84,31 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
                 yield Static(plan_figures(self.planned, self.program, WIDTH), id="figures", markup=False)
             with Horizontal(id="when"):
                 yield Static("Start at", id="start")
-                yield Input(
-                    _typed(self.blast, self.program.time_zone),
-                    id="at",
-                    placeholder="now",
-                    max_length=40,
-                    compact=True,
-                )
+                given = _typed(self.blast, self.program.time_zone)
+                yield Input(given, id="at", placeholder="now", max_length=40, compact=True)
                 yield Tick("Urgent: goes first", self.blast.urgent, id="urgent")
             yield Static(id="moment", markup=False)
-            if self.must_type:
-                with Horizontal(id="check"):
-                    count = f"{self.count:,}"
-                    yield Static(Content(f"Type {count} to make sure, or click it:"), id="type")
-                    yield Input(
-                        id="typed",
-                        restrict=r"[0-9., ]*",
-                        max_length=14,
-                        placeholder="_" * len(count),
-                        select_on_focus=False,  # the digit that came in first stays
-                        compact=True,
-                    )
-                yield Keypad(id="keypad")
-            with Horizontal(id="buttons"):
-                yield Button("Cancel", id="cancel")
-                yield Button("Plan anew", id="replan", variant="primary")
-                yield Button("Launch", id="launch", variant="error" if settings.live else "primary")
+            with Vertical(id="answers"):
+                if self.must_type:
+                    yield from self._count_to_type()
+                with Horizontal(id="buttons"):
+                    yield Button("Cancel", id="cancel")
+                    yield Button("Plan anew", id="replan", variant="primary")
+                    yield Button("Launch", id="launch", variant="error" if settings.live else "primary")
+
+    def _count_to_type(self) -> ComposeResult:
+        with Horizontal(id="check"):
+            count = f"{self.count:,}"
+            yield Static(Content(f"Type {count} to make sure, or click it:"), id="type")
+            yield Input(
+                id="typed",
+                restrict=r"[0-9., ]*",
+                max_length=14,
+                placeholder="_" * len(count),
+                select_on_focus=False,  # the digit that came in first stays
+                compact=True,
+            )
+        yield Keypad(id="keypad")
 
     def on_mount(self) -> None:
         """Take toasts away: they would cover the buttons. Cancel has the focus, or the field for the time."""
@@ -153,17 +156,14 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         except UsageError as error:
             trouble = str(error)
         self._wrong = bool(trouble)
-        told = Content.styled(inert(trouble, 300), "$text-error")
-        if self.at is not None:
-            wait = words.duration((self.at - now()).total_seconds())
-            told = Content(f"{in_words(self.at, zone)}, in {wait}. {inert(assumed(zone), 120)}")
-        elif not trouble:
-            told = Content.assemble(
-                (_passed(self.blast, self.program.time_zone), "$text-warning"),
-                (_undo(self.app.desk.settings.engine.undo_seconds), "$quiet"),
-            )
         if self._outdated:
-            told = Content.styled(inert(f"{self._outdated}: ctrl+r plans it anew.", 400), "$text-error")
+            told = Content.styled(
+                inert(f"{self._outdated}: {key_of('launch.replan')} plans it anew.", 400), "$text-error"
+            )
+        elif trouble:
+            told = Content.styled(inert(trouble, 300), "$text-error")
+        else:
+            told = _moment(self.at, self.blast, zone, self.app.desk.settings.engine.undo_seconds)
         self.query_one("#moment", Static).update(told)
         act = "Launch to" if self.at is None else "Schedule for"
         launch = self.query_one("#launch", Button)
@@ -219,31 +219,14 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
         self.query_one("#moment", Static).update(Content.styled("Launching …", "$quiet"))
         self._open_launch()
         urgent = self.query_one("#urgent", Tick).value
-        launched = await self.app.act(partial(self._act, urgent))
+        launched = await self.app.act(
+            partial(_launched, self.app.desk, self.blast, self.count, self.at, urgent=urgent)
+        )
         self._launching = False
         if isinstance(launched, Outdated):
             self._say_outdated(launched.why)
         else:
             self.dismiss(launched.id if launched is not None else None)
-
-    def _act(self, urgent: bool) -> Blast | Outdated:
-        desk, who = self.app.desk, {"actor": self.app.desk.actor}
-        if self.blast.urgent and not urgent:
-            blasts.set_urgent(desk.database, desk.settings, self.blast.id, urgent=False, **who)
-        try:
-            return blasts.launch(
-                desk.database,
-                desk.settings,
-                self.blast.id,
-                expect=self.count,
-                send_at=self.at,
-                at_once=self.at is None,
-                urgent=urgent,
-                ring=desk.ring,
-                **who,
-            )
-        except Outdated as error:
-            return error
 
     def needs_outdated(self) -> str:
         """Whether the plan no longer holds."""
@@ -276,16 +259,21 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
 
     def action_page_up(self) -> None:
         """What stands above, whatever has the focus."""
-        self.query_one("#facts", VerticalScroll).scroll_page_up(animate=False)
+        self._scrolls.scroll_page_up(animate=False)
 
     def action_page_down(self) -> None:
         """What stands below, whatever has the focus."""
-        self.query_one("#facts", VerticalScroll).scroll_page_down(animate=False)
+        self._scrolls.scroll_page_down(animate=False)
+
+    @property
+    def _scrolls(self) -> Widget:
+        """The facts; in a low terminal all that is over the answers."""
+        return self.query_one("#question" if self.has_class("-low") else "#facts")
 
     def needs_no_launch(self) -> str:
         """Whether it can still be left alone."""
-        told = "It is being launched: the blast's screen, which comes next, can stop it with x."
-        return told if self._launching else ""
+        told = "It is being launched: the blast's screen, which comes next, can stop it with <blast.cancel>."
+        return keyed(told) if self._launching else ""
 
     @on(Button.Pressed, "#cancel")
     async def _cancelled(self) -> None:
@@ -294,6 +282,26 @@ class LaunchScreen(Acting, ModalScreen[int | None]):
     def action_cancel(self) -> None:
         """Leave the plan alone."""
         self.dismiss(None)
+
+
+def _launched(desk: Desk, blast: Blast, count: int, at: datetime | None, *, urgent: bool) -> Blast | Outdated:
+    """The blast as it is after the launch, or why its plan no longer holds."""
+    if blast.urgent and not urgent:
+        blasts.set_urgent(desk.database, desk.settings, blast.id, urgent=False, actor=desk.actor)
+    try:
+        return blasts.launch(
+            desk.database,
+            desk.settings,
+            blast.id,
+            expect=count,
+            send_at=at,
+            at_once=at is None,
+            urgent=urgent,
+            ring=desk.ring,
+            actor=desk.actor,
+        )
+    except Outdated as error:
+        return error
 
 
 def _typed(blast: Blast, zone: str | None) -> str:
@@ -309,6 +317,14 @@ def _typed(blast: Blast, zone: str | None) -> str:
         return local.isoformat()
 
 
+def _moment(at: datetime | None, blast: Blast, zone: str | None, undo_seconds: float) -> Content:
+    """When the first message leaves; `at` is None for now."""
+    if at is not None:
+        wait = words.duration((at - now()).total_seconds())
+        return Content(f"{in_words(at, zone)}, in {wait}. {inert(assumed(zone), 120)}")
+    return Content.assemble((_passed(blast, zone), "$text-warning"), (_undo(undo_seconds), "$quiet"))
+
+
 def _passed(blast: Blast, zone: str | None) -> str:
     """That it had a time, which is over: a launch now may not be what was meant."""
     if blast.send_at is None or blast.send_at > now():
@@ -319,7 +335,7 @@ def _passed(blast: Blast, zone: str | None) -> str:
 def _undo(seconds: float) -> str:
     if not seconds:
         return "The first message leaves at once."
-    return f"First message {seconds:g} s after the launch; x stops it until then."
+    return f"First message {seconds:g} s after the launch; {key_of('blast.cancel')} stops it until then."
 
 
 def _number(typed: str) -> int:

@@ -11,11 +11,12 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from console.actions import Acting, bindings
+from console.keymap import keyed
 from console.plots import sign
 from console.widgets.table import VirtualTable
 from console.widgets.table.rows import Column
 
-HINT = "Space or Enter takes a column out or back. The list follows at once and remembers it."
+HINT = "<columns.flip> or Enter takes a column out or back. The list follows at once and remembers it."
 LAST = "One column has to stay: take another one back first."
 
 
@@ -49,7 +50,7 @@ class ColumnsScreen(Acting, ModalScreen[None]):
             yield OptionList(
                 *map(self._option, self._table.columns), id="columns", compact=True, markup=False
             )
-            yield Static(HINT, id="hint", markup=False)
+            yield Static(keyed(HINT), id="hint", markup=False)
 
     def on_mount(self) -> None:
         """Begin with the column in hand."""
@@ -77,7 +78,7 @@ class ColumnsScreen(Acting, ModalScreen[None]):
         table.take_out(hidden)
         options = self.query_one(OptionList)
         options.replace_option_prompt_at_index(place, self._option(table.columns[place]).prompt)
-        self.query_one("#hint", Static).update(HINT)
+        self.query_one("#hint", Static).update(keyed(HINT))
 
     def action_flip(self) -> None:
         """Take the column under the cursor out, or back."""

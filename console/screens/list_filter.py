@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.events import Click, Resize
-from textual.screen import ModalScreen
+from textual.events import Click
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Label, Static
 
 from console.actions import Acting, bindings
@@ -55,14 +55,11 @@ class FilterScreen(Acting, ModalScreen[None]):
             yield Static(id="wrong", markup=False)
 
     def on_mount(self) -> None:
-        """Lie over the line under the list's header."""
+        """Lie over the line under the list's header, wherever the screen under it puts that."""
+        self._table.screen.screen_layout_refresh_signal.subscribe(self, self._lie)
         self._lie()
 
-    def on_resize(self, event: Resize) -> None:
-        """The list has moved."""
-        self.call_after_refresh(self._lie)
-
-    def _lie(self) -> None:
+    def _lie(self, moved: Screen[Any] | None = None) -> None:
         region, box = self._table.content_region, self.query_one("#filter")
         box.styles.offset = (region.x, min(region.y + 1, max(self.size.height - 2, 0)))
         box.styles.width = region.width

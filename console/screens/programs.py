@@ -1,4 +1,4 @@
-"""Programs: the list, what keeps a program's phones from alerting, and its members under a live filter.
+"""Programs: the list, what keeps a program's phones from alerting, and the members of the chosen one.
 
 The first screen is drawn before the store is loaded, so what needs the store is imported where it is used.
 """
@@ -12,21 +12,18 @@ from rich.text import Text
 from textual import on, work
 from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from console.actions import bindings
-from console.audience_words import how_many
-from console.plain import inert_lines
+from console.keymap import key_of, keyed
 from console.screens.base import ConsoleScreen
-from console.widgets.columns import MEMBER_COLUMNS
+from console.widgets.program_members import ProgramMembers
 from console.widgets.sync_bar import SyncBar
 from console.widgets.table import Column, Row, VirtualTable
-from store.errors import PassbellError
 from store.view import View
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from textual.timer import Timer
 
     from jobs.exports import Listed
     from store.programs import ProgramRow
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
 
 OWN_SECONDS = 10.0
 """How often figures are read again where a program is our own: phones add and remove passes by themselves."""
-DEBOUNCE = 0.08
-"""Seconds without a key press after which the filter asks the store."""
 
 COLUMNS = (
     Column("name", "PROGRAM"),
@@ -48,15 +43,12 @@ COLUMNS = (
 
 EMPTY = {
     "OWN": "No programs yet: `passbell programs create` makes one.",
-    "LIVE": "No programs yet. Press s to read them from PassKit.",
+    "LIVE": "No programs yet. Press <programs.sync> to read them from PassKit.",
     "REHEARSAL": (
-        "No programs yet. Press s to read them from the stand-in PassKit that plays the part while no key "
-        "is set: nothing reaches a real phone."
+        "No programs yet. Press <programs.sync> to read them from the stand-in PassKit that plays the part "
+        "while no key is set: nothing reaches a real phone."
     ),
 }
-NO_MEMBERS = "No members yet. Press s to read them from PassKit."
-NO_OWN_MEMBERS = "No members yet: press i to add them from a file."
-NO_MATCH = "No member matches. Escape takes the filter away."
 
 
 class ProgramSource:
@@ -117,37 +109,31 @@ class ProgramsScreen(ConsoleScreen):
         self.program_id: str | None = None
         self._source = ProgramSource(self)
         self._wanted: str | None = None
-        self._members_of: str | None = None
-        self._typing: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         """List and facts beside or over the members."""
         settings = self.app.desk.settings
         with Vertical(id="left"):
-            empty = EMPTY[settings.mode if self._syncs else "OWN"]
+            empty = keyed(EMPTY[settings.mode if self._syncs else "OWN"])
             yield VirtualTable(COLUMNS, id="programs", remembered="programs", empty=empty)
             yield SyncBar()
             yield Static(id="facts", markup=False)
-        with Vertical(id="right"):
-            yield Input(
-                id="filter",
-                compact=True,
-                placeholder="/  filter: a name, id, e-mail or phone; or  where points > 500",
-            )
-            yield Static(id="trouble", markup=False)
-            yield VirtualTable(MEMBER_COLUMNS, id="members", remembered="members", empty=" ")
+        yield ProgramMembers(self._source.find)
 
     def on_mount(self) -> None:
-        """Begin with the list."""
+        """Look after figures that change by themselves."""
         super().on_mount()
         self.watch(self.app, "weak", self._warned, init=False)
         self.set_interval(OWN_SECONDS, self._look_at_own)
+
+    def begin(self) -> None:
+        """Begin with the list."""
         self.call_after_refresh(self._programs.show, self._source)
 
     def look_again(self) -> None:
         """Figures may have changed while another screen was seen."""
         self._programs.refresh_rows()
-        self._members.refresh_rows()
+        self._members.table.refresh_rows()
 
     def _look_at_own(self) -> None:
         if self.is_current and any(row.program.own for row in self._source.rows):
@@ -179,12 +165,8 @@ class ProgramsScreen(ConsoleScreen):
         return self.query_one("#programs", VirtualTable)
 
     @property
-    def _members(self) -> VirtualTable:
-        return self.query_one("#members", VirtualTable)
-
-    @property
-    def _filter(self) -> Input:
-        return self.query_one("#filter", Input)
+    def _members(self) -> ProgramMembers:
+        return self.query_one(ProgramMembers)
 
     # The list and its facts
 
@@ -200,14 +182,13 @@ class ProgramsScreen(ConsoleScreen):
     def _highlighted(self, event: VirtualTable.Highlighted) -> None:
         if event.key != self.program_id:
             self.program_id = event.key
-            self._filter.clear()
             self._read_facts()
-            self._show_members()
+            self._members.show(self.program_id)
             self.refresh_bindings()
 
     @on(VirtualTable.Selected, "#programs")
     def _opened(self) -> None:
-        self._members.focus()
+        self._members.table.focus()
 
     def _warned(self) -> None:
         self._read_facts()
@@ -224,65 +205,6 @@ class ProgramsScreen(ConsoleScreen):
         known = await self.app.read(lambda connection: read(connection, settings, program))
         self.query_one("#facts", Static).update(facts(program, known, settings, self.app.weak))
 
-    # The members and their filter
-
-    @on(Input.Changed, "#filter")
-    def _typed(self) -> None:
-        if self._typing is not None:
-            self._typing.stop()
-        self._typing = self.set_timer(DEBOUNCE, self._show_members)
-
-    def _show_members(self) -> None:
-        self._typing = None
-        if self.program_id is not None:
-            self._find(self.program_id, self._filter.value)
-        else:
-            self._members.show_nothing("No program is chosen.")
-
-    @work(group="find", exclusive=True)
-    async def _find(self, program_id: str, wanted: str) -> None:
-        """Show who matches. A predicate that is wrong is told, and the rows stay as they were."""
-        from console.widgets.members import filtered
-
-        source = filtered(self.app, program_id, wanted)
-        trouble = self.query_one("#trouble", Static)
-        try:
-            await source.check()
-        except PassbellError as error:
-            trouble.update(inert_lines(str(error)))
-            trouble.display = True
-            self._say_no_count()
-            return
-        trouble.display = False
-        found = self._source.find(program_id)
-        nobody = NO_OWN_MEMBERS if found and found.program.own else NO_MEMBERS
-        same, self._members_of = program_id == self._members_of, program_id
-        self._members.show(source, empty=NO_MATCH if wanted.strip() else nobody, same=same)
-
-    def _say_no_count(self) -> None:
-        """The rows are not what the filter says: neither a count nor a reason for none would be true."""
-        self.query_one("#right").border_title = None
-        self._members.empty = " "
-        self._members.refresh()
-
-    @on(VirtualTable.Counted, "#members")
-    def _counted(self, event: VirtualTable.Counted) -> None:
-        if self.query_one("#trouble").display:
-            return
-        found = self._source.find(self.program_id or "")
-        total = found.members if found else 0
-        shown = how_many(event.count)
-        if found and (self._filter.value.strip() or self._members.view.filters):
-            shown = f"{event.count:,} of {total:,} members"
-        self.query_one("#right").border_title = shown if self.program_id else None
-
-    @on(Input.Submitted, "#filter")
-    def _to_members(self) -> None:
-        if self._typing is not None:
-            self._typing.stop()
-            self._show_members()
-        self._members.focus()
-
     @on(VirtualTable.Selected, "#members")
     def _open_member(self, event: VirtualTable.Selected) -> None:
         from console.screens.member import MemberScreen
@@ -298,7 +220,8 @@ class ProgramsScreen(ConsoleScreen):
 
     def needs_member(self) -> str:
         """Whether the cursor is on a member."""
-        return "" if self._members.has_focus else "Go to a member first: Enter leads to the members."
+        told = f"Go to a member first: {key_of('table.select')} leads to the members."
+        return "" if self._members.table.has_focus else told
 
     def needs_passkit(self) -> str:
         """Whether there is a PassKit to read, and no sync under way."""
@@ -325,21 +248,17 @@ class ProgramsScreen(ConsoleScreen):
         """Why the member under the cursor is messaged or not."""
         from console.screens.why import WhyScreen
 
-        external_id = self._members.cursor_key
+        external_id = self._members.table.cursor_key
         if self.program_id is not None and external_id is not None:
             self.app.push_screen(WhyScreen(self.program_id, external_id))
 
     def action_filter(self) -> None:
         """Type into the filter."""
-        self._filter.focus()
+        self._members.filter.focus()
 
     def action_back(self) -> None:
         """One step back: out of the filter, then without it, then to the list."""
-        if self._filter.has_focus:
-            self._members.focus()
-        elif self._filter.value:
-            self._filter.clear()
-        else:
+        if not self._members.step_back():
             self._programs.focus()
 
     @work

@@ -10,6 +10,7 @@ from console.wishes import DEFAULT, rule, rule_in_words
 from jobs import rules as verbs
 from store import rules
 from store.programs import Program
+from store.roles import needs
 from store.rules import Rules
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ WORDS = {
     "pass_most_a_day": "To a pass, a day",
     "pass_most_a_month": "To a pass, in 30 days",
 }
+ACT = "program.rules"
 CONSENT = {"unless_withdrawn": "no withdrawal", "given": "consent that was given"}
 SENTENCE = (
     "Quiet hours are read by the member's clock: 21:00-08:00, or none. 0 is no limit. An empty field, or "
@@ -49,7 +51,7 @@ async def form(app: Console, program: Program) -> Form[Rules]:
 
     title = f"{desk.settings.mode}: what {program.name} allows"
     questions = [_question(name, before[name], desk.settings.gate) for name in WORDS]
-    return Form(title, questions, SENTENCE, change, yes="Set")
+    return Form(title, questions, SENTENCE, change, yes="Set", closed=app.why_no_role(needs(ACT)))
 
 
 def _question(name: str, answer: str, gate: GateSettings) -> Question:

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from console import words
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.screens.draft import Draft
@@ -21,19 +22,22 @@ from console.widgets.figures import COLOURS
 from console.widgets.table import Column, FunctionSource, Row, VirtualTable
 from jobs.preview import Seen, of_verdict
 from store.programs import Program
-from store.views import View
+from store.views import Held, View
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 COLUMNS = (
-    Column("name", "name", 24),
-    Column("member", "member", 14),
-    Column("wallets", "wallets", 14, from_width=90),
-    Column("why", "why"),
-    Column("text", "text", 44, from_width=130),
+    Column("name", "NAME", 24),
+    Column("member", "MEMBER", 14),
+    Column("wallets", "WALLETS", 14, from_width=90),
+    Column("why", "WHY"),
+    Column("text", "TEXT", 44, from_width=130),
 )
-EMPTY = "Nobody of this audience. Press 6, 7, 8 or 9 for the other verdicts."
+EMPTY = (
+    "Nobody of this audience. Press <verdict.alert>, <verdict.silent>, <verdict.unproven> or "
+    "<verdict.nothing> for the other verdicts."
+)
 TITLES = {
     "alert": "whose phone alerts",
     "silent": "whose phone stays silent",
@@ -63,7 +67,7 @@ class VerdictScreen(ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         """What they have in common, and the list."""
         yield Static(id="title", markup=False)
-        yield VirtualTable(COLUMNS, empty=EMPTY, id="members")
+        yield VirtualTable(COLUMNS, empty=keyed(EMPTY), id="members")
 
     def on_mount(self) -> None:
         """Show the verdict that was asked for."""
@@ -76,7 +80,7 @@ class VerdictScreen(ConsoleScreen):
 
     def _show(self, verdict: str) -> None:
         self.verdict = verdict
-        settings, draft = self.app.desk.settings, self._draft
+        settings, draft, held = self.app.desk.settings, self._draft, Held()
 
         def how_many(connection: sa.Connection, view: View) -> int:
             return self._counts[verdict]
@@ -84,9 +88,8 @@ class VerdictScreen(ConsoleScreen):
         def page(connection: sa.Connection, view: View, offset: int, limit: int) -> list[Row]:
             if not self._counts[verdict]:
                 return []  # to look through all members for nobody takes as long
-            chosen, message = draft.chosen(connection), draft.message()
-            asked = (draft.program_id, chosen, draft.text, message)
-            found = of_verdict(connection, settings, *asked, wanted=verdict, offset=offset, limit=limit)
+            asked = draft.asked(connection, settings)
+            found = of_verdict(connection, asked, wanted=verdict, offset=offset, limit=limit, held=held)
             return [_row(seen) for seen in found]
 
         self.query_one(VirtualTable).show(FunctionSource(self.app.read, how_many, page))

@@ -48,7 +48,8 @@ class Reached:
 def reached(connection: sa.Connection, blast_id: int) -> Reached:
     """Count how far a blast came."""
     return Reached(
-        arrivals.funnel(connection, blast_id), deliveries.count(connection, blast_id, fetched=False)
+        arrivals.funnel(connection, blast_id),
+        deliveries.count(connection, blast_id, deliveries.Which(fetched=False)),
     )
 
 

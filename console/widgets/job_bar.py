@@ -7,12 +7,10 @@ from collections.abc import Callable
 from threading import Event
 from typing import TypeVar
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Label, ProgressBar
 
 from console.threads import in_thread
+from console.widgets.how_far import HowFar
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
@@ -23,17 +21,8 @@ class Stopped(Exception):
     """Thrown into a job by its own reports, so that its transaction is rolled back."""
 
 
-class JobBar(Horizontal):
+class JobBar(HowFar):
     """Hidden while nothing is done. One job at a time."""
-
-    DEFAULT_CSS = """
-    JobBar {
-        height: 1; padding: 0 1; display: none;
-        & > Label { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > ProgressBar { width: auto; }
-        & Bar { width: 20; }
-    }
-    """
 
     class At(Message):
         """How far a job is."""
@@ -51,11 +40,6 @@ class JobBar(Horizontal):
     def running(self) -> bool:
         """Whether a job is under way."""
         return self._stop is not None
-
-    def compose(self) -> ComposeResult:
-        """What is done, and how far."""
-        yield Label("", markup=False)
-        yield ProgressBar(show_eta=False)
 
     async def run(self, job: Callable[[Progress], T], *, left: str = "") -> T:
         """Do it in a thread. Raises Stopped where it was stopped in time, and what the job raises.
@@ -97,5 +81,4 @@ class JobBar(Horizontal):
 
     def _show(self, doing: str, done: int, total: int) -> None:
         far = f": {done:,} of {total:,} {self._of}" if total else " …"
-        self.query_one(Label).update(f"{doing.capitalize()}{far}")
-        self.query_one(ProgressBar).update(total=total or None, progress=done)
+        self.draw(f"{doing.capitalize()}{far}", done, total)

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from console import words
 from console.expiry import Weak
+from console.keymap import key_of, keyed
 from console.plain import inert
 from console.wishes import rules_in_words
 from store import issued, members, programs, rules, templates
@@ -79,10 +80,13 @@ def facts(program: Program, known: Known, settings: Settings, weak: Sequence[Wea
         ]
         lines += _own(known, settings)
     elif program.synced_at is None:
-        lines.append(Content("Never synced: press s to read its members."))
+        lines.append(Content(keyed("Never synced: press <programs.sync> to read its members.")))
     elif program.message_field != field:
         lines.append(
-            Content.styled(f"Synced for another message field than {field}: press s first.", "$text-warning")
+            Content.styled(
+                f"Synced for another message field than {field}: press {key_of('programs.sync')} first.",
+                "$text-warning",
+            )
         )
     found = {tier.message_field_state for tier in tiers}
     lines += [_designs(state, tiers) for state in STATES if state in found]

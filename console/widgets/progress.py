@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from console import words
+from console.keymap import key_of, keyed
 from console.plain import inert
 from console.plots import sign
 from console.widgets.cells import fit
@@ -38,6 +39,14 @@ READINGS = 6
 REASONS_SHOWN = 3
 WIDEST = 120
 """Cells of a line of figures."""
+WAITS = (
+    "It waits for you: once that is put right press <blast.resume> to go on, or <blast.cancel> to end it "
+    "for good."
+)
+NOBODY_LOOKS = (
+    "Nobody looks whether that has passed: start a worker with `passbell worker`, or press <blast.resume>."
+)
+AT_ONCE = "press <blast.resume> to go on at once"
 NO_WORKER = "No worker is alive, so nothing is sent: start one with `passbell worker`."
 
 
@@ -70,7 +79,7 @@ def standing(connection: sa.Connection, account: str, blast_id: int) -> Standing
     return Standing(
         blast,
         programs.get(connection, blast.program_id, blast.account),
-        ledger.tally(connection, blast_id),
+        ledger.progress(connection, blast_id),
         deliveries.failures(connection, blast_id),
         ledger.next_due(connection, blast_id) if blast.state == "running" else None,
         len(alive(connection, account)),
@@ -158,10 +167,14 @@ class Progress(Static):
             case "scheduled":
                 return Content(scheduled_in_words(now_))
             case "missed":
-                then = "Press l to send it now or at a new time, x to cancel it."
+                then = keyed(
+                    "Press <blast.launch> to send it now or at a new time, <blast.cancel> to cancel it."
+                )
                 return Content.assemble((missed_in_words(now_), "$text-error"), "\n", (then, "bold"))
             case "paused":
-                return Content.styled(f"Paused with {left:,} to go: press r to go on.", "$text-warning")
+                return Content.styled(
+                    f"Paused with {left:,} to go: press {key_of('blast.resume')} to go on.", "$text-warning"
+                )
             case "held":
                 return held_in_words(now_, timedelta(seconds=self._settings.engine.probe_seconds))
             case "finished" | "cancelled":
@@ -170,7 +183,8 @@ class Progress(Static):
 
     def _while_running(self, now_: Standing) -> Content:
         if now_.undo_seconds:
-            told = f"First message leaves in {math.ceil(now_.undo_seconds)} s: press x to stop it."
+            stop = keyed("press <blast.cancel> to stop it")
+            told = f"First message leaves in {math.ceil(now_.undo_seconds)} s: {stop}."
             return Content.assemble((told, "bold $text-warning"), "  Nobody has got it yet.")
         if not now_.workers:
             return Content.styled(NO_WORKER, "$text-error")
@@ -192,35 +206,37 @@ def held_in_words(now_: Standing, every: timedelta) -> Content:
     blast = now_.blast
     reason = inert(blast.hold_reason or "the provider refuses us", 300).rstrip(". ")
     if blast.probe_at is None:
-        then = "It waits for you: once that is put right press r to go on, or x to end it for good."
+        then = keyed(WAITS)
     elif not now_.workers:
-        then = "Nobody looks whether that has passed: start a worker with `passbell worker`, or press r."
+        then = keyed(NOBODY_LOOKS)
     else:
         wait = blast.probe_at - now_.at
         looking = wait <= timedelta(0) or wait > every + SLACK  # set further while a look is under way
         look = "a worker looks now" if looking else f"next look in {math.ceil(wait.total_seconds())} s"
-        then = f"It goes on by itself once that has passed ({look}); press r to go on at once."
+        then = f"It goes on by itself once that has passed ({look}); {keyed(AT_ONCE)}."
     return Content.assemble((f"Held: {reason}.", "$text-error"), "\n", (then, "bold"))
 
 
 def planned_in_words(now_: Standing) -> str:
     """That it waits for the launch, with the moment that it was planned for."""
     if now_.blast.send_at is None:
-        return "Nothing is sent yet: press l to launch it."
+        return keyed("Nothing is sent yet: press <blast.launch> to launch it.")
     planned = in_words(now_.blast.send_at, now_.program.time_zone)
-    return f"Planned for {planned}, and not launched yet: press l, or nothing is sent then."
+    launch = keyed("press <blast.launch>, or nothing is sent then")
+    return f"Planned for {planned}, and not launched yet: {launch}."
 
 
 def scheduled_in_words(now_: Standing) -> str:
     """When it starts, and by which keys that is changed."""
     blast = now_.blast
     if blast.send_at is None:
-        return "Scheduled: press l to launch it."
+        return keyed("Scheduled: press <blast.launch> to launch it.")
     wait = (blast.send_at - now_.at).total_seconds()
     start = f"in {words.duration(wait)}" if wait > 0 else "any moment now"
     told = f"Starts {start}, {in_words(blast.send_at, now_.program.time_zone)}."
     lonely = "" if now_.workers else " No worker is alive: one has to be by then."
-    return f"{told}{lonely}\nPress l to start it now or at another time, x to cancel it."
+    then = keyed("Press <blast.launch> to start it now or at another time, <blast.cancel> to cancel it.")
+    return f"{told}{lonely}\n{then}"
 
 
 def missed_in_words(now_: Standing) -> str:
@@ -239,7 +255,7 @@ def _ended(now_: Standing) -> Content:
         took = f", {words.duration(seconds)} after the start"
     told = f"{blast.state.capitalize()} at {ended}{took}."
     if blast.state == "finished" and now_.failures:
-        told += " Press t to try the failed ones again."
+        told += keyed(" Press <blast.retry> to try the failed ones again.")
     if blast.state == "cancelled" and not now_.done:
         told += " Nobody was messaged."
     return Content.styled(told, "$quiet")
@@ -293,6 +309,8 @@ def _failures(failures: Sequence[Failure], width: int) -> list[Content]:
     if len(failures) > REASONS_SHOWN:
         rest = sum(one.count for one in failures[REASONS_SHOWN:])
         lines.append(
-            Content.assemble((f"{rest:>9,}", "$text-error"), "  for other reasons: press / to see them")
+            Content.assemble(
+                (f"{rest:>9,}", "$text-error"), keyed("  for other reasons: press <blast.filter> to see them")
+            )
         )
     return lines

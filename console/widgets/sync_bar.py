@@ -5,31 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import getters, work
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Label, ProgressBar
 from textual.worker import Worker, WorkerState
 
 from console.app import Console
 from console.aside import aside
 from console.plain import inert
+from console.widgets.how_far import HowFar
 
 if TYPE_CHECKING:
     from jobs.intake.sync import Progress, SyncReport
 
 
-class SyncBar(Horizontal):
+class SyncBar(HowFar):
     """Hidden while nothing is synced. One sync at a time."""
 
-    DEFAULT_CSS = """
-    SyncBar {
-        height: 1; padding: 0 1; display: none;
-        & > Label { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > ProgressBar { width: auto; }
-        & Bar { width: 20; }
-    }
-    """
     app = getters.app(Console)
 
     class At(Message):
@@ -59,17 +49,11 @@ class SyncBar(Horizontal):
         """Whether a sync is under way."""
         return self._worker is not None and not self._worker.is_finished
 
-    def compose(self) -> ComposeResult:
-        """What is read, and how far."""
-        yield Label("", markup=False)
-        yield ProgressBar(show_eta=False)
-
     def start(self, program_id: str | None) -> None:
         """Read one program or all of them."""
         if not self.running:
             self.display = True
-            self.query_one(Label).update("Asking PassKit …")
-            self.query_one(ProgressBar).update(total=None, progress=0)
+            self.draw("Asking PassKit …", 0, 0)
             self._worker = self._sync(program_id)
 
     def stop(self) -> None:
@@ -120,8 +104,7 @@ class SyncBar(Horizontal):
         event.stop()
         at = event.at
         doing = "Reading" if at.stage == "members" else "Looking for members gone from"
-        self.query_one(Label).update(f"{doing} {inert(at.name, 40)}: {at.done:,} of {at.total:,}")
-        self.query_one(ProgressBar).update(total=at.total or None, progress=at.done)
+        self.draw(f"{doing} {inert(at.name, 40)}: {at.done:,} of {at.total:,}", at.done, at.total)
 
     def _report(self, report: SyncReport) -> None:
         read = sum(one.read for one in report.programs)

@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Button, Digits, Static
 
+from console.keymap import keyed
 from store.ledger import Blast
 from store.times import now
 
@@ -38,7 +39,7 @@ class Undo(Horizontal):
         """The seconds, what they are, and the button."""
         yield Digits("0")
         yield Static("seconds until the first message leaves", markup=False)
-        yield Button("Stop it (x)", id="stop", variant="warning")
+        yield Button(keyed("Stop it (<blast.cancel>)"), id="stop", variant="warning")
 
     def show(self, blast: Blast) -> None:
         """Count down for a blast whose window is open; be gone for any other."""

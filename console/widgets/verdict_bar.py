@@ -14,7 +14,7 @@ from textual.widgets import Static
 from console import words
 from console.plots import sign
 from console.widgets.figures import COLOURS
-from jobs.preview import VERDICTS
+from store.ledger import VERDICTS
 
 SIGNS = {"alert": "block", "silent": "dense", "unproven": "medium", "nothing": "thin"}
 """What each part of the bar is drawn with, so that it is told without colours."""

@@ -119,7 +119,7 @@ CASES = {
     "compose.longest": Case(every.TEXT, lambda hand: words("#whose")(hand)[:11], "The longest"),
     "compose.shortest": Case(every.TEXT, lambda hand: words("#whose")(hand)[:12], "The shortest"),
     "compose.appearance": Case(every.PLAIN, of("dark", "LockScreen")),
-    "compose.language": Case(every.TO_OWN, of("_language")),
+    "compose.language": Case(every.TO_OWN, of("_language", "#outlook")),
     "compose.alert": Case(every.PLAIN, of("verdict"), "alert"),
     "compose.silent": Case(every.PLAIN, of("verdict"), "silent"),
     "compose.unproven": Case(every.PLAIN, of("verdict"), "unproven"),

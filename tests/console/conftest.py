@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from console.screens import build
 from store.database import Database
 from store.schema import blasts, programs, workers
 from store.settings import load
-from tests.console.hands import at_rest
+from tests.console.hands import at_rest, watched_threads
 from tests.console.own import fill_own
 from tests.console.seed import ACTOR, Clock, fill, stopped
 
@@ -60,9 +61,22 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """No blinking cursor: Textual's own switch does not reach every field. And quick hands and answers."""
     monkeypatch.setattr("textual.app.wait_for_idle", at_rest)
     monkeypatch.setattr("textual.pilot.wait_for_idle", at_rest)
+    monkeypatch.setattr("textual.command.wait_for", look_at_once)
     monkeypatch.setattr(build, "DEBOUNCE", 0.02)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
+
+
+def look_at_once(found: Coroutine[Any, Any, Any], seconds: float) -> Coroutine[Any, Any, Any]:
+    """The palette looks twenty times as often whether all has been found: at its end it waits for nothing."""
+    return asyncio.wait_for(found, seconds / 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched() -> Iterator[None]:
+    """It is known what threads do."""
+    with watched_threads():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -166,6 +166,7 @@ def _fetched(database: Database, sent: list[Claimed], clock: Clock) -> None:
 def fetch(database: Database, blast_id: int, clock: Clock) -> None:
     """One more phone fetches the pass with the blast's text."""
     with database.write() as connection:
-        found = issued.by_serial(connection, deliveries.page(connection, blast_id, fetched=False)[-1]["pass"])
+        *_, last = deliveries.page(connection, blast_id, deliveries.Which(fetched=False))
+        found = issued.by_serial(connection, last["pass"])
         assert found is not None
         arrivals.note_fetched(connection, found.pass_id, tag=found.tag, at=clock.at)

@@ -30,7 +30,7 @@ MOVES = re.compile(
 """Where the cursor goes, what is copied, and whatever else is no text."""
 PRESS, RELEASE, WHEEL_UP, WHEEL_DOWN = "M", "m", 64, 65
 ENTER, ESCAPE, TAB, DOWN = "\r", "\x1b", "\t", "\x1b[B"
-CTRL_C, CTRL_R = "\x03", "\x12"
+CTRL_C, CTRL_R, CTRL_U = "\x03", "\x12", "\x15"
 
 
 class Terminal:
@@ -115,11 +115,16 @@ class Terminal:
         """Press keys, and look at nothing yet: for what has to be caught in the middle."""
         os.write(self.ours, keys.encode())
 
-    def settle(self, seconds: float = 0.15) -> None:
-        """Take in what it writes until it has written nothing for so long."""
+    def settle(self, seconds: float = 0.06) -> None:
+        """Take in what it writes until it writes nothing for so long, and not for want of a processor."""
         until = time.monotonic() + PATIENCE
-        while self.look(seconds):
+        while self.look(seconds) or self._at_work():
             assert time.monotonic() < until, f"it does not come to rest:\n{self.shown}"
+
+    def _at_work(self) -> bool:
+        """Whether one of its threads runs, or would with a processor or a disk: where the system tells."""
+        found = Path(f"/proc/{self.child.pid}/task").glob("*/stat")
+        return any(_state(file) in {"R", "D"} for file in found)
 
     def click(self, words: str, *, line: str = "", times: int = 1) -> None:
         """Click the first place that shows these words; with `line`, in the first line that has that, too."""
@@ -197,6 +202,14 @@ class Terminal:
                     self._lines[row][column - 1] += character
             column += width
         return row, column
+
+
+def _state(file: Path) -> str:
+    """The state of a thread, a letter; "" once it has ended."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").rpartition(") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _take_terminal() -> None:

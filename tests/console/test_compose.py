@@ -24,9 +24,9 @@ from console.widgets.lock_screen import LockScreen
 from console.widgets.table import VirtualTable
 from console.widgets.verdict_bar import VerdictBar
 from jobs.passes.example import SAMPLE
-from jobs.preview import VERDICTS
 from store import audiences, audit, ledger, templates
 from store.audiences import Selection
+from store.ledger import VERDICTS
 from tests.console.hands import settled, text_of
 from tests.console.own import LINDEN
 from tests.console.seed import ACTOR, CAFE, HOSTILE, NOW

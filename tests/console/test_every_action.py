@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from console import palette, screens, widgets
-from console.actions import ACTIONS, BY_ID, SCOPES, Acting, Action
+from console.actions import ACTIONS, BY_ID, Acting, Action
 from console.app import Console
 from console.desk import Desk
 from console.widgets.sync_bar import SyncBar
@@ -39,6 +39,9 @@ from tests.console.ways import Go, Hand, cafe
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Make = Callable[[Desk], Console]
+
+TOGETHER = 11
+"""Actions of one test, so that none takes long."""
 
 
 def test_each_action_is_pressed_somewhere() -> None:
@@ -120,16 +123,16 @@ def holds(found: Any, wanted: Any) -> bool:
     return wanted in found if isinstance(wanted, str) and isinstance(found, str) else bool(found == wanted)
 
 
-@pytest.mark.parametrize("scopes", [list(SCOPES)[first::8] for first in range(8)])
+@pytest.mark.parametrize("first", range(0, len(CASES), TOGETHER))
 async def test_each_action_does_what_it_says_by_key_and_by_palette(
-    own_desk: Desk, console: Make, hand_of: Any, scopes: list[str], monkeypatch: pytest.MonkeyPatch
+    own_desk: Desk, console: Make, hand_of: Any, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = console(own_desk)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         hand = hand_of(app, pilot)
         prepare(hand, monkeypatch)
-        for id_ in (one for one in CASES if BY_ID[one].scope in scopes):
+        for id_ in list(CASES)[first : first + TOGETHER]:
             await check(hand, id_, hand.by_key)
             if id_ not in NOT_BY_PALETTE:
                 await check(hand, id_, hand.by_palette)

@@ -60,7 +60,7 @@ def test_the_registry_knows_which_scopes_are_windows() -> None:
                 continue
             ids = [one.id for one in kind.__dict__.get("BINDINGS", ()) if isinstance(one, Binding) and one.id]
             for scope in {id_.partition(".")[0] for id_ in ids} - {"app"}:
-                assert (scope in actions.WINDOWS) == issubclass(kind, ModalScreen), (kind, scope)
+                assert actions.SCOPES[scope].window == issubclass(kind, ModalScreen), (kind, scope)
 
 
 @pytest.mark.parametrize(

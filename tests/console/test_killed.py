@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import select
 import signal
 import time
@@ -21,11 +22,11 @@ from store import audit, claims, ledger
 from store.audiences import Selection
 from store.database import Database
 from store.migrations import migrate
-from store.schema import deliveries, members, workers
+from store.schema import deliveries, imports, members, workers
 from store.settings import Settings, load
 from store.times import now
 from tests.console.seed import CAFE, Clock, add_members, add_programs, double_members, send
-from tests.console.terminal import CTRL_R, ENTER, ESCAPE, PATIENCE, Terminal
+from tests.console.terminal import CTRL_R, CTRL_U, ENTER, ESCAPE, PATIENCE, TAB, Terminal
 
 
 @pytest.fixture
@@ -243,6 +244,9 @@ def test_two_consoles_at_once_do_opposite_things(home: Home) -> None:
     assert acts(home).count("blast.running") == 1
     other.send("p")
     one.send("x")
+    one.until("it is cancelled, or asks", lambda: "CANCELLED" in one.shown or "for good?" in one.shown)
+    if "for good?" in one.shown:  # the pause came first, and what is paused is not cancelled at a key
+        one.press(TAB, ENTER)
     for each in both:
         each.wait_for("CANCELLED")
     assert home.holds() == {1: ("cancelled", 0, 0)}
@@ -263,3 +267,117 @@ def acts(home: Home) -> list[str]:
     """What the audit holds, the newest first."""
     with home.database.read() as connection:
         return [entry.act for entry in audit.page(connection, limit=100)]
+
+
+ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_an_export(home: Home) -> None:
+    """There is a whole file, told in the audit, or there is none; and the next one takes the rest away."""
+    while count_members(home.database) < MEMBERS:
+        double_members(home.database, CAFE)
+    folder = home.path / "out"
+    folder.mkdir()
+    for number in ENDS:
+        exporting = open_members(home)
+        exporting.press("E", CTRL_U, str(folder / f"{number.name}.csv"))
+        exporting.send(ENTER)
+        exporting.wait_for("Writing: ", f" of {count_members(home.database):,}")
+        assert not list(folder.glob("*.csv")), "it has its name too early"
+        end(exporting, number)
+        check_files(home, folder)
+
+    whole = open_members(home)
+    whole.press("E", CTRL_U, str(folder / "whole.csv"), ENTER)
+    whole.wait_for(f"{count_members(home.database):,} rows are in")
+    whole.kill()
+    check_files(home, folder)
+    assert (folder / "whole.csv").exists()
+    assert not list(folder.glob(".*")), "what the killed ones left"
+
+
+def check_files(home: Home, folder: Path) -> None:
+    """Each file has all members and stands in the audit, and nothing else does."""
+    with home.database.read() as connection:
+        entries = [one for one in audit.page(connection, limit=100) if one.act == "list.export"]
+    assert {one.details["file"] for one in entries} == {file.name for file in folder.glob("*.csv")}
+    for file in folder.glob("*.csv"):
+        with file.open(encoding="utf-8", newline="") as lines:
+            assert sum(1 for _ in csv.reader(lines)) == count_members(home.database) + 1
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_an_import(home: Home) -> None:
+    """All of it or nothing: an import that stands in the list gave every member what the file says."""
+    while count_members(home.database) < MEMBERS:
+        double_members(home.database, CAFE)
+    file = home.path / "shops.csv"
+    with home.database.read() as connection:
+        ids = connection.execute(sa.select(members.c.external_id)).scalars().all()
+    file.write_text("external_id,shop\n" + "".join(f"{id_},Graz\n" for id_ in ids))
+    for number in ENDS:
+        importing = open_members(home)
+        importing.press("i")
+        open_file(importing, file)
+        importing.send(ENTER)
+        importing.wait_for("Writing: ")
+        end(importing, number)
+        check_imports(home)
+
+    again = open_members(home)
+    again.press("i")
+    again.wait_for("IMPORT")
+    assert ("shops.csv" in again.shown) == bool(imported(home))
+    open_file(again, file)
+    again.send(ENTER)
+    again.wait_for("Imported, as import")
+    again.kill()
+    assert imported(home)
+    check_imports(home)
+
+
+def open_members(home: Home) -> Terminal:
+    """A console on the café's members."""
+    home.remember(screen={"mode": "programs"})
+    opened = home.open()
+    opened.wait_for("Café Central")
+    opened.press(ENTER)
+    opened.wait_for("M-0000+")
+    return opened
+
+
+def open_file(terminal: Terminal, file: Path) -> None:
+    """Open a file to be imported, let it be read, and ask for the import: Enter begins it."""
+    terminal.click("path of a CSV")
+    terminal.press(str(file), ENTER)
+    terminal.wait_for("Dry run")
+    terminal.press("i")
+    terminal.wait_for("All of it or nothing")
+    terminal.press(TAB)
+
+
+def end(terminal: Terminal, number: signal.Signals) -> None:
+    """A signal; for a hang-up the terminal under it is closed."""
+    if number is signal.SIGHUP:
+        terminal.hang_up()
+    else:
+        terminal.kill(number)
+
+
+def imported(home: Home) -> list[int]:
+    """The imports that stand in the list."""
+    with home.database.read() as connection:
+        return list(connection.execute(sa.select(imports.c.id)).scalars())
+
+
+def check_imports(home: Home) -> None:
+    """Everybody has what the file says, or nobody has; the audit has an entry for each import."""
+    with home.database.read() as connection:
+        given = connection.execute(sa.select(members.c.attributes)).scalars()
+        count = sum(1 for attributes in given if attributes.get("shop") == "Graz")
+        entries = [one for one in audit.page(connection, limit=100) if one.act == "members.import"]
+        assert audit.verify(connection)[1] is None
+    assert count == (count_members(home.database) if imported(home) else 0)
+    assert len(entries) == len(imported(home))
+    assert not list(home.path.glob("intake-*"))

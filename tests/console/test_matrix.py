@@ -56,7 +56,6 @@ from console.screens.list_export import ExportScreen
 from console.screens.list_filter import FilterScreen
 from console.screens.member import MemberScreen
 from console.screens.opening import OpeningScreen
-from console.screens.outlook import OutlookScreen
 from console.screens.preset import PresetScreen
 from console.screens.programs import ProgramsScreen
 from console.screens.target import TargetScreen
@@ -156,7 +155,7 @@ STATES: dict[str, dict[str, type[Screen[Any]]]] = {
 HINT = re.compile("coffees|price of one|until noon")
 """What an empty text area says, in a shade of Textual's own."""
 PICTURES = Path(__file__).parent / "__snapshots__" / "test_matrix"
-BASES = {ConsoleScreen, BlastHands, OutlookScreen}
+BASES = {ConsoleScreen, BlastHands}
 """What screens are made from."""
 
 ELSEWHERE = {

@@ -154,7 +154,7 @@ async def test_who_has_not_fetched_it_is_listed(own_desk: Desk, console: Make) -
         offered = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
     with own_desk.database.read() as connection:
         wanted = [
-            [row["id"] for row in deliveries.page(connection, FINISHED, fetched=fetched)]
+            [row["id"] for row in deliveries.page(connection, FINISHED, deliveries.Which(fetched=fetched))]
             for fetched in (False, True, None)
         ]
     assert listed == wanted

@@ -19,6 +19,7 @@ from console.desk import Desk
 from console.screens import compose
 from console.screens.blast import BlastScreen
 from console.screens.compose import ComposeScreen
+from console.screens.draft_form import DraftForm
 from console.screens.launch import LaunchScreen
 from jobs import blasts, plans, preferences, rules
 from jobs.engine.gate import Gate, Message
@@ -188,7 +189,8 @@ async def test_both_are_chosen_by_keys_and_stay_in_the_draft(desk: Desk, console
         await write(pilot, "Gold evening")
         await press(pilot, "tab", "enter", "up", "enter", "tab", *"news")
         await press(pilot, "escape", "4", "3")
-        draft = app.screen.draft()  # type: ignore[attr-defined]
+        draft = app.screen.query_one(DraftForm).draft()
+        assert draft is not None
         assert (draft.purpose, draft.category) == ("service", "news")
 
 

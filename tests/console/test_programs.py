@@ -128,7 +128,7 @@ async def test_only_the_last_filter_is_asked_after_a_burst_of_keys(
         await settled(pilot)
         monkeypatch.setattr(members, "count", spy)
         # So long that a slow machine is no pause in typing; Enter does not wait for it.
-        monkeypatch.setattr("console.screens.programs.DEBOUNCE", 600.0)
+        monkeypatch.setattr("console.widgets.program_members.DEBOUNCE", 600.0)
         await pilot.press("slash", *"bruno", "enter")
         await settled(pilot)
         assert asked == ["bruno"]

@@ -18,6 +18,7 @@ from console.app import Console
 from console.desk import Desk
 from console.screens.build import BuildScreen
 from console.screens.fields import FieldsScreen
+from console.screens.form import Form
 from console.screens.import_file import ImportFileScreen
 from console.screens.imports import ImportsScreen
 from console.screens.launch import LaunchScreen
@@ -32,7 +33,7 @@ from tests.bed.rows import every_row
 from tests.console.conftest import seat
 from tests.console.hands import settled, text_of
 from tests.console.seed import CAFE, Clock
-from tests.console.steps import open_blast
+from tests.console.steps import open_blast, press, said
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,6 @@ ACTS_BEHIND = {
     "member.suppress": "suppression.add",
     "member.wishes": "preferences.set",
     "member.withdraw": "consent.withdraw",
-    "programs.rules": "program.rules",
     "programs.stop": "sync",
     "programs.sync": "sync",
     "programs.sync_all": "sync",
@@ -197,12 +197,45 @@ async def test_an_operators_keys_stop_at_what_an_admin_does(
     monkeypatch.setattr(app, "notify", lambda message, **_: told.append(message))
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
-        pressed = await refused(pilot, "programs", told, needs="admin")
         await opening(lambda: MemberScreen(CAFE, "M-0012"))(pilot)
-        pressed |= await refused(pilot, "member", told, needs="admin")
+        pressed = await refused(pilot, "member", told, needs="admin")
         assert pressed == {action.id for action in ACTIONS if action.role == "admin"}
         await open_blast(pilot, 5)
         await pilot.press("p")
         await settled(pilot)
         assert "PAUSED" in text_of(pilot)
     desk.database.close()
+
+
+@pytest.mark.parametrize(("role", "why"), [("viewer", READ_ONLY), ("operator", TAKES_ADMIN)])
+async def test_a_programs_rules_are_read_by_everybody_and_changed_by_an_admin(
+    seeded: tuple[Path, Clock],
+    clock: Clock,
+    console: MakeConsole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    role: str,
+    why: str,
+) -> None:
+    desk = seated(seeded, tmp_path, **{"access.role": role})
+    before = every_row(desk.settings.store_url)
+    app = console(desk)
+    told: list[str] = []
+    monkeypatch.setattr(app, "notify", lambda message, **_: told.append(message))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "1", "enter", "r")
+        form = pilot.app.screen
+        assert isinstance(form, Form)
+        assert "Quiet hours" in text_of(pilot)
+        assert why in " ".join(said(pilot, "#trouble").split())
+        assert all(field.disabled for field in form.query("Input, Select"))
+        assert [str(button.label) for button in form.query(Button)] == ["Close"]
+        assert "do it" not in text_of(pilot)
+        told.clear()
+        await press(pilot, "ctrl+s")
+        assert told == [why]
+        assert pilot.app.screen is form
+        await press(pilot, "enter")
+        assert pilot.app.screen is not form
+    desk.database.close()
+    assert every_row(desk.settings.store_url) == before

@@ -12,7 +12,7 @@ import pytest
 import console.screens
 import console.widgets
 from console import actions
-from console.actions import Acting, Action, bindings, of_scope
+from console.actions import Acting, Action, Scope, bindings, of_scope
 from console.app import Console
 from console.desk import Desk
 from console.screens.base import ConsoleScreen
@@ -51,7 +51,7 @@ async def test_a_new_action_takes_one_entry_and_one_function(
     desk: Desk, console: MakeConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = Action("greeting.greet", "f8", "Greet", "Say hello to who is there", guard="needs_voice")
-    monkeypatch.setitem(actions.SCOPES, "greeting", "A greeting")
+    monkeypatch.setitem(actions.SCOPES, "greeting", Scope("greeting", "A greeting"))
     monkeypatch.setitem(actions.BY_ID, entry.id, entry)
     before = actions.ACTIONS
     for module in list(sys.modules.values()):

@@ -167,7 +167,7 @@ async def test_a_filter_is_typed_over_the_list_and_nobody_can_forget_it() -> Non
         await settled(pilot)
         assert app.table.row_count == 167, "it follows what is typed"
         await press(pilot, "enter")
-        assert "only NAME gold · backspace shows all" in shown(pilot)[1]
+        assert "only NAME gold · Backspace shows all" in shown(pilot)[1]
         assert "gold 3" in shown(pilot)[3]
         await press(pilot, "right", "F")
         await typed(pilot, "nonsense")
@@ -347,6 +347,27 @@ async def test_a_resize_keeps_cursor_and_scroll() -> None:
         assert any(f" {key} " in line for line in shown(pilot))
 
 
+async def test_a_filter_stays_over_its_list_when_the_terminal_is_resized(
+    desk: Desk, console: MakeConsole
+) -> None:
+    app = console(desk)
+    async with app.run_test(size=(170, 40)) as pilot:
+        await press(pilot, "enter", "right")
+        table = app.screen.query_one("#members")
+        beside = table.region.x
+        await press(pilot, "F")
+        await typed(pilot, "a")
+        line = app.screen.query_one("#filter")
+        for size in (80, 24), (60, 22), (120, 30), (170, 40):
+            await pilot.resize_terminal(*size)
+            async with asyncio.timeout(20):
+                while table.screen.size != size or line.region.offset - table.content_region.offset != (0, 1):
+                    await pilot.pause(0.02)
+            assert line.region.width == table.content_region.width
+        assert table.region.x == beside > 70
+        assert app.screen.query_one("#words", Input).value == "a"
+
+
 async def test_members_keep_order_filter_and_columns_from_one_sitting_to_the_next(
     desk: Desk, console: MakeConsole
 ) -> None:
@@ -375,7 +396,7 @@ async def test_members_keep_order_filter_and_columns_from_one_sitting_to_the_nex
     again = console(seat(desk.settings.home))
     async with again.run_test(size=(130, 40)) as pilot:
         await press(pilot, "enter")
-        assert "only TIER gold · by POINTS, descending · backspace shows all" in text_of(pilot)
+        assert "only TIER gold · by POINTS, descending · Backspace shows all" in text_of(pilot)
         assert "E-MAIL" not in text_of(pilot)
         assert rows(pilot, "#members") == members
         again.desk.database.close()
@@ -527,7 +548,7 @@ async def test_every_list_is_ordered_filtered_and_copied(desk: Desk, console: Ma
                 assert sorted(map(str, rows(pilot, selector))) == sorted(map(str, before)), selector
                 await table.look(View(order=key, filters=((key, "!-"), (key, "-"))))
                 assert not rows(pilot, selector)
-                assert "backspace shows all" in table.line
+                assert "Backspace shows all" in table.line
             await press(pilot, "backspace", "y")
             assert len(rows(pilot, selector)) == len(before), selector
             if before:

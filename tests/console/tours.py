@@ -23,7 +23,7 @@ from console.widgets.table import VirtualTable
 from jobs.intake.imports import import_members
 from store.database import StoreUnavailable
 from store.errors import Refused
-from tests.console.hands import settled, typed
+from tests.console.hands import paused, settled, typed
 from tests.console.seed import ACTOR, CAFE, Clock
 from tests.console.steps import open_blast, press
 from tests.console.test_blast_control import FINISHED, PLANNED, RUNNING, fail_some, put
@@ -241,6 +241,8 @@ async def loading(at: Stage) -> AsyncIterator[str]:
         await at.pilot.press(str(key))
         while not all(one._reading for one in at.pilot.app.screen.query(VirtualTable)):
             await at.pilot.pause(0.05)
+        while await paused(at.pilot):  # a message waits for the next key before it is looked at
+            await at.pilot.pause()
         await at.pilot.pause()
         yield f"{place}: loading"
     at.fails.set()

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.engine.pace import AHEAD, LATE, LONGEST_REST, Pacer, Slots, seconds_per_slot, slots_of
+from jobs.engine.pace import LATE, Pacer
+from jobs.engine.slots import AHEAD, LONGEST_REST, Slots, seconds_per_slot, slots_of
 from store.schema import pacers
 from tests.store.crowd import open_store
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from jobs import blasts
-from jobs.engine.pace import Queue
+from jobs.engine.turns import Queue
 from tests.engine.conftest import House
 
 Build = Callable[..., House]

@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.color import Color
 from textual.events import Resize
+from textual.geometry import Region
 from textual.strip import Strip
 
 from console.plots import sign
@@ -48,6 +49,10 @@ class Grid(Paged):
     """
 
     _reading = False
+    _ground = Style.null()
+    _shares: list[int] = []
+    _broken: tuple[str, int, list[str]] = "", 0, []
+    """What is said where there are no rows, the width it was broken for, and its lines."""
 
     def action_cursor_up(self) -> None:
         """One row up."""
@@ -94,12 +99,17 @@ class Grid(Paged):
         """Whether the row's mark is drawn."""
         return False
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of one picture: what is the same for all of them is found out once."""
+        self._ground, self._shares = self.rich_style, self.widths
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One visible line: the header, what is said under it, a row, or a sentence where there are none."""
-        width, base = self.size.width, self.rich_style
+        width, base, widths = self.size.width, self._ground, self._shares
         if y == 0:
             style = base + self._style("table--header")
-            return draw(self.columns, self.titles(self.widths), self.widths, style, width, self._look)
+            return draw(self.columns, self.titles(widths), widths, style, width, self._look)
         if y < self._head:
             return Strip([Segment(fit(f" {self.line}", width), base + self._style("table--line"))], width)
         index = self.scroll_offset.y + y - self._head
@@ -112,10 +122,10 @@ class Grid(Paged):
         self._pages.touch(index)
         mark = (sign("full"), self._style("table--mark")) if self.is_marked(row[0]) else None
         if index != self.cursor_row:
-            return draw(self.columns, row[1], self.widths, base, width, self._look, mark)
+            return draw(self.columns, row[1], widths, base, width, self._look, mark)
         look = _plainly if self.has_focus else self._look
         style = self.get_component_rich_style("table--cursor")
-        return draw(self.columns, row[1], self.widths, style, width, look, mark and (mark[0], Style.null()))
+        return draw(self.columns, row[1], widths, style, width, look, mark and (mark[0], Style.null()))
 
     def on_mount(self) -> None:
         """Say that rows are on their way where that takes longer than one would notice."""
@@ -137,8 +147,11 @@ class Grid(Paged):
             told = self._trouble or self.why_none()
         else:
             told = f"Reading {sign('more')}" if self._reading else ""
-        lines = Text(told).wrap(self.app.console, max(width - 4, 10))
-        text = lines[y - 1].plain if 1 <= y < len(lines) + 1 else ""
+        if self._broken[:2] != (told, width):
+            wrapped = Text(told).wrap(self.app.console, max(width - 4, 10))
+            self._broken = told, width, [line.plain for line in wrapped]
+        lines = self._broken[2]
+        text = lines[y - 1] if 1 <= y < len(lines) + 1 else ""
         return Strip([Segment(fit("  " + text, width), base + self._style("table--empty"))], width)
 
     def _style(self, name: str) -> Style:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.text import Text
 from textual import work
 
+from console.keymap import keyed
 from console.plots import sign
 from console.widgets.table import views
 from console.widgets.table.grid import Grid
@@ -101,7 +102,7 @@ class Looked(Grid):
         """Whatever makes the list another than it is by itself is said under its header."""
         told = [views.in_words(self.view, self.columns), self.also_said()]
         if self.view.filters:
-            told.append("backspace shows all")
+            told.append(keyed("<table.all> shows all"))
         self.say(f" {sign('dot')} ".join(filter(None, told)))
 
     def also_said(self) -> str:
@@ -123,7 +124,7 @@ class Looked(Grid):
     def why_none(self) -> str:
         """What is said where there are no rows: a filter may be why."""
         if self.view.filters and self._shown is not None:
-            return "No row is like that. Backspace takes the filter away and shows all."
+            return keyed("No row is like that. <table.all> takes the filter away and shows all.")
         return self.empty
 
     def needs_order(self) -> str:

@@ -10,6 +10,7 @@ from textual.events import Click
 from textual.screen import Screen
 
 from console.actions import Acting, bindings
+from console.keymap import key_of, keyed
 from console.plain import inert
 from console.widgets.table.looked import Looked
 from console.widgets.table.marks import Marks, as_text, cell_text, every_key, picked
@@ -62,7 +63,9 @@ class VirtualTable(Acting, Looked):
     def needs_export(self) -> str:
         """Whether there is something that can be exported."""
         if getattr(self._source, "exported", None) is None:
-            return "This list has no export. Mark its rows with space and copy them with y."
+            return keyed(
+                "This list has no export. Mark its rows with <table.mark> and copy them with <table.copy>."
+            )
         return "" if self.row_count else "There is no row to export."
 
     def action_export(self) -> None:
@@ -187,7 +190,8 @@ class VirtualTable(Acting, Looked):
 
     def _copy(self, text: str, told: str) -> None:
         if len(text) > MOST_COPIED:
-            told = f"Too much for a clipboard: {len(text):,} characters. Press E to write a file."
+            much = f"Too much for a clipboard: {len(text):,} characters."
+            told = f"{much} Press {key_of('table.export')} to write a file."
         else:
             self.app.copy_to_clipboard(text)
         self.app.notify(told, markup=False)
