@@ -22,6 +22,8 @@ SHOWN = {
     *("failed_by_reason", "started_at", "finished_at"),
 }
 COUNTS = {"planned", "pending", "sending", "accepted", "failed", "skipped", "held_out"}
+PATIENCE = 60
+"""Seconds within which a process that was told to end has to."""
 HOSTILE = "Ann\x1b[2J\x9b31m [/foo] \u202eeel\r\n\x07\x00"
 
 
@@ -344,7 +346,7 @@ def test_rehearse_says_how_to_reach_it_and_ends_in_order(tmp_path: Path) -> None
         found = subprocess.run([*command, "sync", "--json"], capture_output=True, text=True, check=True)
         assert json.loads(found.stdout)["programs"]
         child.terminate()
-        assert child.wait(10) == 0
+        assert child.wait(PATIENCE) == 0
     assert not (tmp_path / "rehearsal.json").exists()
 
 
@@ -356,7 +358,7 @@ def test_a_worker_finishes_what_was_launched(passbell: Passbell, tmp_path: Path,
     with subprocess.Popen([*COMMAND, *options], stderr=subprocess.DEVNULL) as worker:
         watched = passbell("blasts", "watch", 1, "--json")
         worker.terminate()
-        assert worker.wait(15) == 0
+        assert worker.wait(PATIENCE) == 0
     assert watched.code == 0
     counts = watched.lines[-1]["counts"]
     assert (counts["accepted"], counts["pending"], counts["sending"]) == (pending, 0, 0)
@@ -402,7 +404,7 @@ def test_a_demo_that_is_ended_leaves_nothing(tmp_path: Path, monkeypatch: pytest
         url = json.loads((home / "rehearsal.json").read_text())["url"]
         assert httpx.get(f"{url}/_rehearsal/stats").status_code == 200
         demo.terminate()
-        assert demo.wait(15) == 143
+        assert demo.wait(PATIENCE) == 143
     assert list(tmp_path.glob("passbell-demo-*")) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/_rehearsal/stats")

@@ -226,7 +226,7 @@ def test_a_worker_killed_before_in_and_after_a_send_loses_nobody(build: Build, k
 def test_a_worker_whose_terminal_is_lost_ends_in_order(
     build: Build, terminal: Callable[[], Terminal]
 ) -> None:
-    house = build(passkit__rate_per_second="60")
+    house = build(passkit__rate_per_second="5")
     blast_id = house.launch()
     theirs = terminal()
     worker = theirs.run(house, "worker")
@@ -242,8 +242,9 @@ def test_a_worker_whose_terminal_is_lost_ends_in_order(
 def test_the_blast_outlives_its_console_and_whoever_watches_it(
     build: Build, terminal: Callable[[], Terminal]
 ) -> None:
-    house = build(passkit__rate_per_second="40")
+    house = build()
     blast_id = house.launch()
+    house.say(blasts.set_rate, blast_id, per_second=5)  # it is not at its end before we let it
 
     def sent_on() -> None:
         accepted = house.tally(blast_id).states["accepted"]

@@ -25,7 +25,7 @@ from store.database import Database
 from store.migrations import HEAD, revision
 from tests.bed.servers import Server
 from tests.cli.conftest import run
-from tests.engine.conftest import House
+from tests.engine.conftest import PATIENCE, House
 
 pytestmark = pytest.mark.slow
 Build = Callable[..., House]
@@ -129,7 +129,7 @@ def test_a_worker_that_is_ended_while_postgres_is_away_settles_first(
     house.wait("the worker says so", lambda: "cannot be used" in told(house))
     worker.send_signal(signal.SIGTERM)
     postgres_server.start()
-    assert worker.wait(20) == 0
+    assert worker.wait(PATIENCE) == 0
     assert "Traceback" not in told(house)
     assert house.tally(blast_id).states["sending"] == 0
     assert house.stats["changed_passes"] == house.tally(blast_id).states["accepted"]
@@ -255,7 +255,7 @@ def test_the_queue_is_restarted_and_poisoned_and_what_rang_is_lost(
     house.wait("the ring is heard", lambda: not waiting(house))
     server.stop()
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(PATIENCE) == 0
     assert told(house).count("cannot be read") <= 2
     assert "Traceback" not in told(house)
 
@@ -388,11 +388,11 @@ def test_a_worker_that_is_older_than_the_store_stops_and_none_starts(build: Buil
     worker = house.start_worker()
     house.wait_for_accepted(blast_id, 5)
     set_revision(house, "9999")
-    assert worker.wait(20) == 0
+    assert worker.wait(PATIENCE) == 0
     assert "at revision 9999" in told(house)
     assert "this worker stops" in told(house)
     assert house.tally(blast_id).states["sending"] == 0
-    assert house.start_worker().wait(20) == 1
+    assert house.start_worker().wait(PATIENCE) == 1
     assert "which this passbell does not know: upgrade passbell" in told(house)
     assert "Traceback" not in told(house)
     assert "upgrade passbell" in refused(house, "blasts", "pause", blast_id)

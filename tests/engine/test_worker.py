@@ -17,7 +17,7 @@ from jobs import blasts, worker_child
 from jobs.intake import imports
 from jobs.rehearsal.world import World
 from store.schema import batches
-from tests.engine.conftest import TEXT, House
+from tests.engine.conftest import PATIENCE, TEXT, House
 
 pytestmark = pytest.mark.slow
 Build = Callable[..., House]
@@ -42,13 +42,14 @@ def test_a_blast_under_faults_ends_with_phones_and_ledger_in_agreement(build: Bu
 
 def test_kill_9_in_mid_blast_loses_nobody_and_alerts_nobody_twice(build: Build) -> None:
     house = build(passkit__concurrency="4")
-    house.faults(latency_ms=20)
+    house.faults(latency_ms=200)
     blast_id = house.launch()
     first = house.start_worker()
     house.wait_for_accepted(blast_id, 10)
     first.kill()
     first.wait()
     assert house.tally(blast_id).states["sending"] > 0
+    house.faults()
     house.start_worker()
     house.wait_for_state(blast_id, "finished")
     assert house.nothing_lost(blast_id).states["failed"] == 0
@@ -67,13 +68,13 @@ def test_two_workers_keep_to_one_limit_in_every_window(build: Build) -> None:
 
 
 def test_sigterm_settles_what_is_in_flight_and_gives_back_the_rest(build: Build) -> None:
-    house = build()
-    house.faults(latency_ms=30)
+    house = build(passkit__concurrency="8")
+    house.faults(latency_ms=300)
     blast_id = house.launch()
     worker = house.start_worker()
     house.wait_for_accepted(blast_id, 5)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait(PATIENCE) == 0
     tally = house.tally(blast_id)
     assert tally.states["sending"] == 0
     assert tally.states["pending"] > 0
@@ -91,15 +92,16 @@ def test_a_worker_whose_console_is_gone_ends_in_order(build: Build) -> None:
             house.wait_for_accepted(blast_id, 5)
             assert worker.stdin is not None
             worker.stdin.close()
-            assert worker.wait(10) == 0
+            assert worker.wait(PATIENCE) == 0
         finally:
             worker.kill()  # one that does not end would be waited for without end
     assert house.tally(blast_id).states["sending"] == 0
 
 
 def test_pause_stops_requests_within_a_second_and_resume_skips_and_repeats_nothing(build: Build) -> None:
-    house = build(passkit__rate_per_second="60", passkit__concurrency="8")
+    house = build(passkit__concurrency="8")
     blast_id = house.launch()
+    house.say(blasts.set_rate, blast_id, per_second=20)
     house.start_worker()
     house.wait_for_accepted(blast_id, 10)
     paused_at = time.time()
@@ -108,6 +110,7 @@ def test_pause_stops_requests_within_a_second_and_resume_skips_and_repeats_nothi
     last = datetime.fromisoformat(house.stats["last_at"]).timestamp()
     assert last - paused_at < 1
     assert house.tally(blast_id).states["pending"] > 0
+    house.say(blasts.set_rate, blast_id, per_second=None)
     house.say(blasts.resume, blast_id, ring=quiet)
     house.wait_for_state(blast_id, "finished")
     house.nothing_lost(blast_id)
@@ -116,7 +119,7 @@ def test_pause_stops_requests_within_a_second_and_resume_skips_and_repeats_nothi
 
 @one_store
 def test_cancel_in_mid_blast_keeps_the_sum(build: Build) -> None:
-    house = build(passkit__rate_per_second="60")
+    house = build(passkit__rate_per_second="10")
     blast_id = house.launch()
     house.start_worker()
     house.wait_for_accepted(blast_id, 5)
@@ -128,7 +131,7 @@ def test_cancel_in_mid_blast_keeps_the_sum(build: Build) -> None:
 
 @one_store
 def test_a_blasts_own_rate_takes_effect_while_it_runs(build: Build) -> None:
-    house = build(passkit__rate_per_second="60")
+    house = build(passkit__rate_per_second="40", rehearsal__members="200")
     blast_id = house.launch()
     house.start_worker()
     house.wait_for_accepted(blast_id, 5)
@@ -152,7 +155,7 @@ def test_a_blasts_own_concurrency_takes_effect_while_it_runs(build: Build) -> No
     house.wait_for_accepted(blast_id, 5)
     assert house.stats["most_at_once"] == 1  # its own control requests do not count
     house.say(blasts.set_concurrency, blast_id, deliveries=6)
-    house.wait("six are on their way", lambda: house.stats["most_at_once"] >= 6, patience=10)
+    house.wait("six are on their way", lambda: house.stats["most_at_once"] >= 6)
     house.say(blasts.set_concurrency, blast_id, deliveries=None)
     house.wait_for_state(blast_id, "finished")
     assert house.nothing_lost(blast_id).states["failed"] == 0
@@ -310,9 +313,9 @@ def test_a_long_retry_after_neither_hides_a_pause_nor_a_sigterm(build: Build) ->
     worker = house.start_worker()
     house.wait("the provider asks to wait", lambda: house.stats["by_status"].get("429", 0) > 0)
     house.say(blasts.pause, blast_id)
-    house.wait("nothing is in flight", lambda: not house.tally(blast_id).states["sending"], patience=10)
+    house.wait("nothing is in flight", lambda: not house.tally(blast_id).states["sending"])
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait(PATIENCE) == 0
     assert house.tally(blast_id).states["failed"] == 0
 
 

@@ -300,7 +300,10 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(4):
             self.now += 2 * LEASE
             self.tick()
-            for blast in map(self.blast, self.blasts):
+            running = [blast for blast in map(self.blast, self.blasts) if blast.state == "running"]
+            if not running:
+                break
+            for blast in running:
                 self.take("healthy", blast, PASSES)
             for _, blast_id, batch_id, one in self.in_hand:
                 with self.database.write() as connection:
@@ -324,6 +327,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return set(connection.scalars(query))
 
 
+@pytest.mark.slow
 def test_no_order_of_things_brings_the_ledger_into_an_unsound_state(current_url: str) -> None:
     on_disk = current_url.startswith("postgresql")
 
