@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from jobs.names import host_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,4 +78,4 @@ class Desk:
     @property
     def actor(self) -> str:
         """Who acts, for the audit: the login name and the host."""
-        return f"{self.login}@{socket.gethostname()}"
+        return f"{self.login}@{host_name()}"

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any
 
 from store.errors import PassbellError
+from store.files import read_small
 
 
 class Memory:
@@ -76,7 +77,7 @@ class Memory:
 
     def _read(self) -> dict[str, str]:
         try:
-            found = json.loads(self.path.read_bytes())
+            found = json.loads(read_small(self.path))
             if isinstance(found, dict):
                 return {key: json.dumps(value) for key, value in found.items()}
             why = "it holds no JSON object"

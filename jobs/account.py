@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from jobs.channels.base import Channel, Pace
 from jobs.channels.passkit import PassKitChannel
 from jobs.channels.passkit_api import PassKit
 from jobs.engine.pace import Pacer
+from jobs.names import host_name
 from jobs.rehearsal import REHEARSAL_KEY, REHEARSAL_SECRET, standing
 from store.database import Database
 from store.errors import UsageError
@@ -57,7 +57,7 @@ def open_client(settings: Settings, pace: Pace | None = None) -> PassKit:
 @asynccontextmanager
 async def reading(settings: Settings, database: Database) -> AsyncIterator[PassKit]:
     """A client for a sync or a look, whose requests count against the account's rate like a worker's."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:reading"
+    holder = f"{host_name()}:{os.getpid()}:reading"
     passkit = settings.passkit
     pacer = Pacer(
         database,

@@ -48,12 +48,12 @@ def delete(database: Database, program_id: str, name: str, *, actor: str) -> Aud
 def count(database: Database, program_id: str, saved: Audience) -> int:
     """How many members are meant now. The size is noted, so that it can be followed over time.
 
-    A viewer's look leaves no note.
+    The look of whoever may only read leaves no note.
     """
     with database.read() as connection:
         members = audiences.count(connection, program_id, saved)
         due = audiences.is_size_due(audiences.sizes(connection, saved.id, most=1), now())
-    if due and database.role != "viewer":
+    if due and database.may_write:
         with database.write() as connection:
             audiences.note_size(connection, saved.id, members)
     return members

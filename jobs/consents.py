@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import jwt
 import sqlalchemy as sa
 
-from store import audit, consents, keys, members, opt_outs
+from store import audit, consents, keys, members, opt_outs, roles
 from store.consents import PURPOSES, Consent, Said
 from store.database import Database, lock_rows
 from store.errors import Refused, UsageError
@@ -121,7 +120,7 @@ def make_token(
 
     Raises UsageError for an unknown member or purpose.
     """
-    database.check_role("consent.token")
+    roles.check(database.role, "consent.token")
     if purpose not in PURPOSES:
         raise UsageError(f"there is no purpose {purpose[:40]!r}: it is {' or '.join(PURPOSES)}")
     made_at = at or now()
@@ -136,6 +135,8 @@ def make_token(
         "iat": int(made_at.timestamp()),
         "exp": int((made_at + timedelta(days=settings.consent.token_days)).timestamp()),
     }
+    import jwt  # 10 MB with its cryptography, which who only looks at a member does without
+
     return jwt.encode(claims, _key(settings), algorithm="HS256")
 
 
@@ -220,6 +221,8 @@ def _read_token(settings: Settings, token: str) -> tuple[str, str, str]:
     token = token.strip()
     if len(token) > LONGEST_TOKEN:
         raise Refused("this is no unsubscribe token: it is too long")
+    import jwt  # as above
+
     try:
         claims = jwt.decode(
             token,

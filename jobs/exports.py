@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from jobs import formulas
 from jobs.halves import half_folder
+from jobs.names import file_name
 from store import audiences, audit, blast_lists, catalogue, deliveries, imports, members, programs, views
 from store.audiences import Audience, Selection
 from store.database import Database
@@ -218,11 +219,11 @@ def publish(
     database: Database, half: Path, path: Path, *, subject: str, details: dict[str, Any], actor: str
 ) -> None:
     """Give a whole file its name and the audit its entry: neither is there without the other."""
-    file = os.fsencode(path.name).decode(errors="replace")  # a name may be no text at all
+    named = {"file": file_name(path)}
     linked = False
     try:
         with database.write() as connection:
-            audit.append(connection, actor=actor, act=ACT, subject=subject, details=details | {"file": file})
+            audit.append(connection, actor=actor, act=ACT, subject=subject, details=details | named)
             os.link(half, path)  # unlike a rename it never takes the place of a file made meanwhile
             linked = True
     except BaseException:

@@ -262,7 +262,7 @@ def _slices(meant: Sequence[int], progress: Progress) -> Iterator[Sequence[int]]
 
 
 def _asked(gate: Gate, member_ids: Sequence[int], text: str | None) -> sa.Select[Any]:
-    """Each pass of these members with the gate's answer; see plans.freeze."""
+    """Each pass of these members with the gate's answer; see plans.freeze. The ids ascend."""
     columns = (
         passes.c.id.label("pass_id"),
         passes.c.channel,
@@ -270,8 +270,11 @@ def _asked(gate: Gate, member_ids: Sequence[int], text: str | None) -> sa.Select
         gate.until().label("until"),
         when_sent().label("sent"),
     )
+    about = gate.ask_about(members.c.id, member_ids, *columns)
+    # Without it Postgres reads the passes of all members for each slice.
+    about = about.where(passes.c.member_id.between(member_ids[0], member_ids[-1]))
     # Found once: a database would else put the gate's questions into each of the columns below.
-    asked = gate.ask_about(members.c.id, member_ids, *columns).cte("asked").prefix_with("MATERIALIZED")
+    asked = about.cte("asked").prefix_with("MATERIALIZED")
     told = verdict(asked.c.reason, asked.c.sent).label("verdict")
     return sa.select(asked.c.pass_id, asked.c.channel, asked.c.reason, asked.c.until, told).order_by(
         asked.c.pass_id

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jobs.names import file_name
 from store import audit, keys, suppressions
 from store.database import Database
 from store.errors import PassbellError, Refused, UsageError
@@ -120,7 +121,7 @@ def export(database: Database, settings: Settings, path: Path, *, actor: str) ->
     except OSError as error:
         raise PassbellError(f"cannot write {path}: {error.strerror}") from None
     with database.write() as connection:
-        details = {"file": path.name, "entries": len(rows)}
+        details = {"file": file_name(path), "entries": len(rows)}
         audit.append(connection, actor=actor, act="suppression.export", subject="all", details=details)
     return len(rows)
 

@@ -8,7 +8,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ from jobs.engine.accounts import Accounts
 from jobs.engine.breaker import Hold
 from jobs.engine.pump import Pump, put_on_hold
 from jobs.engine.tick import Ticker
+from jobs.names import host_name
 from jobs.queue import check_queue, open_queue, without_password
 from jobs.tasks import bell
 from store import ledger, migrations, programs, workers
@@ -51,7 +51,7 @@ class Worker:
         database.check_role("worker")
         self.settings = settings
         self.database = database
-        self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.id = f"{host_name()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._loop = asyncio.new_event_loop()
         self._store_threads = ThreadPoolExecutor(
             1 if database.dialect == "sqlite" else STORE_THREADS, "store"
@@ -216,7 +216,7 @@ class Worker:
         row = WorkerRow(
             id=self.id,
             account=self.settings.account,
-            host=socket.gethostname(),
+            host=host_name(),
             pid=os.getpid(),
             version=version("passbell"),
             started_at=at,

@@ -34,8 +34,8 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def start_if_none(settings: Settings, database: Database) -> subprocess.Popen[bytes] | None:
-    """Start a worker unless one of this account was seen a moment ago; a viewer starts none."""
-    if settings.role == "viewer":
+    """Start a worker unless one of this account was seen a moment ago; whoever may only read starts none."""
+    if not database.may_write:
         return None
     with database.read() as connection:
         if workers.alive(connection, settings.account, within=timedelta(seconds=5)):

@@ -88,10 +88,11 @@ def of(
 
 
 def fresh(database: Database, program_id: str) -> list[Entry]:
-    """The same; counted now where it never was, but not by a viewer."""
+    """The same; counted now where it never was, but not by whoever may only read."""
     with database.read() as connection:
-        if (found := of(connection, program_id)) or database.role == "viewer":
-            return found
+        found = of(connection, program_id)
+    if found or not database.may_write:
+        return found
     with database.write() as connection:
         refresh(connection, program_id)
         return of(connection, program_id)

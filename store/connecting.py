@@ -1,7 +1,8 @@
-"""What a new connection is told before its first transaction, by database; and the file behind SQLite's."""
+"""From a URL to a connection: what each says, what a connection is told first, the file behind SQLite's."""
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -9,15 +10,57 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from store.errors import PassbellError, Refused
+from store.errors import PassbellError, Refused, UsageError
 
+BUSY_SECONDS = 20.0
+"""How long a writer waits for another one. Longer than the longest of ours: a big plan or import.
+
+SQLite only; `?timeout=60` at the end of the store's URL says otherwise.
+"""
 LOST_SECONDS = 60
 """After so long Postgres counts a client as lost, and a client counts Postgres as lost.
 
 A machine that loses its network in mid-transaction holds locks that all others wait for, and by its own
 defaults Postgres keeps them for two hours.
 """
+
+
+def parse(url: str) -> sa.URL:
+    """The URL of a store. Raises UsageError for any that cannot be one, without what it holds of secrets."""
+    try:
+        parsed = sa.make_url(url)
+        if "\0" in url or (parsed.get_backend_name() == "sqlite" and parsed.host):
+            raise ValueError
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "store.url is not a URL: write sqlite:///path/to/file.db or postgresql://host/name"
+        ) from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise UsageError(f"store.url starts with {parsed.drivername}: only sqlite and postgresql are known")
+    try:
+        parsed.get_dialect()
+    except NoSuchModuleError:
+        raise UsageError(f"store.url: there is no driver {parsed.drivername}") from None
+    if parsed.get_backend_name() == "sqlite" and (unknown := sorted(set(parsed.query) - {"timeout"})):
+        raise UsageError(
+            f"store.url: {unknown[0][:40]} is no option of SQLite's: only ?timeout=SECONDS may stand there"
+        )
+    return parsed
+
+
+def busy_seconds(url: sa.URL) -> float:
+    """How long a writer waits for another one. Raises UsageError where the URL says no number."""
+    if url.get_backend_name() != "sqlite" or "timeout" not in url.query:
+        return BUSY_SECONDS
+    try:
+        seconds = float(str(url.query["timeout"]))
+        if math.isnan(seconds):
+            raise ValueError
+        return min(max(seconds, 0.0), 3_600.0)
+    except ValueError:
+        raise UsageError("store.url: timeout is a number of seconds, such as timeout=60") from None
 
 
 def make_file(path: Path) -> None:

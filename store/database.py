@@ -17,7 +17,6 @@ from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from store import connecting, roles
 from store.connecting import LOST_SECONDS
@@ -29,11 +28,6 @@ log = logging.getLogger("passbell")
 
 Statement = TypeVar("Statement")
 
-BUSY_SECONDS = 20.0
-"""How long a writer waits for another one. Longer than the longest of ours: a big plan or import.
-
-SQLite only; `?timeout=60` at the end of the store's URL says otherwise.
-"""
 WELL_SECONDS = 2.0
 """A store that could not be written is well again when it has been so for this long."""
 
@@ -50,6 +44,12 @@ _PATIENCE = {
 """How long a client waits for Postgres, in seconds and, the last one, milliseconds."""
 _FORBIDDEN = "42501"
 """Postgres's code for a role that may not do this."""
+_RIGHTS = sa.text(
+    "SELECT current_setting('transaction_read_only')::boolean,"
+    " coalesce(has_table_privilege(to_regclass('audit'), 'INSERT'), true)"
+)
+"""Whether this server only reads, and whether we may note in the audit, which tells of all that is changed;
+we may where there is none yet."""
 ROLE = "passbell_role"
 """The option of a connection that says who acts."""
 
@@ -66,11 +66,12 @@ class Database:
         A viewer's store is one that is there, and can only be read: raises Refused for a missing file.
         """
         self.role = role
-        self.url = _parse(url)
+        self.url = connecting.parse(url)
         self.dialect = self.url.get_backend_name()
-        self._busy_seconds = _busy_seconds(self.url)
+        self._busy_seconds = connecting.busy_seconds(self.url)
         self._engine = self._make_engine()
         self._failed_at: float | None = None
+        self._was_granted = self.dialect == "sqlite"  # the file's own rights speak, when it is opened
 
     def __str__(self) -> str:
         # Without the query: Postgres takes a password there too.
@@ -88,7 +89,7 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that may write. It commits at the end of the block and rolls back on an exception.
 
-        Raises Refused for a viewer.
+        Raises Refused for a viewer, and as `check_rights` does.
         """
         self.check_role("write")
         try:
@@ -105,9 +106,40 @@ class Database:
     def check_role(self, act: str) -> None:
         """Raise Refused where the act takes a higher role than ours: before long work for it, or a request.
 
-        At its end the audit asks once more.
+        At its end the audit asks once more. Raises Refused as `check_rights` does, too.
         """
         roles.check(self.role, act)
+        self.check_rights()
+
+    def check_rights(self) -> None:
+        """Raise Refused where Postgres lets us only read; once it did let us write, it is not asked again.
+
+        A standby and a missing grant are no faults that pass, as those are for which a verb waits.
+        """
+        if self._was_granted:
+            return
+        with self.read() as connection:
+            only_reads, granted = connection.execute(_RIGHTS).one()
+        if only_reads:
+            raise Refused(
+                f"the store {self} is on a server that only reads, as a standby does: look by `passbell "
+                "--read-only`, or name the server that also writes in store.url"
+            )
+        if not granted:
+            raise Refused(
+                f"the store {self} lets this account only read: look by `passbell --read-only`, or let "
+                "the owner of its tables grant INSERT, UPDATE and DELETE on all of them"
+            )
+        self._was_granted = True
+
+    @property
+    def may_write(self) -> bool:
+        """Whether role and rights let us: for what a reading would keep on its way."""
+        try:
+            self.check_role("write")
+        except Refused:
+            return False
+        return True
 
     def copy_to(self, file: Path) -> None:
         """Copy a SQLite store, as it is at one moment, into a new file (0600). Others may write meanwhile.
@@ -116,7 +148,7 @@ class Database:
         the copy fails; nothing is left behind then. VACUUM INTO, since SQLite's own backup begins anew at
         each write.
         """
-        self.check_role("backup")
+        roles.check(self.role, "backup")
         if self.dialect != "sqlite":
             raise UsageError(f"the store {self} is in Postgres: back it up with pg_dump")
         try:
@@ -222,13 +254,6 @@ def role_of(connection: sa.Connection) -> Role:
     """The role of whoever opened the store that this connection is to."""
     role: Role = connection.get_execution_options()[ROLE]
     return role
-
-
-def may_write(connection: sa.Connection) -> bool:
-    """Whether Postgres lets this account change anything: all that is changed is in the audit."""
-    if connection.dialect.name == "sqlite":
-        return True  # the file's own rights speak, when it is opened
-    return bool(connection.execute(sa.select(sa.func.has_table_privilege("audit", "INSERT"))).scalar_one())
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -347,28 +372,3 @@ def clock(connection: sa.Connection) -> float:
             connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one()
         )
     return time.monotonic()
-
-
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (ArgumentError, ValueError):
-        raise UsageError(
-            "store.url is not a URL: write sqlite:///path/to/file.db or postgresql://host/name"
-        ) from None
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise UsageError(f"store.url starts with {parsed.drivername}: only sqlite and postgresql are known")
-    try:
-        parsed.get_dialect()
-    except NoSuchModuleError:
-        raise UsageError(f"store.url: there is no driver {parsed.drivername}") from None
-    return parsed
-
-
-def _busy_seconds(url: sa.URL) -> float:
-    if url.get_backend_name() != "sqlite" or "timeout" not in url.query:
-        return BUSY_SECONDS
-    try:
-        return min(max(float(str(url.query["timeout"])), 0.0), 3_600.0)
-    except ValueError:
-        raise UsageError("store.url: timeout is a number of seconds, such as timeout=60") from None

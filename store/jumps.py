@@ -12,11 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store.ledger import WAITS
 from store.schema import blasts, deliveries, workers
 
 SKEW = timedelta(seconds=5)
 """The clocks of machines that share a store may differ by so much, and nothing is put right."""
 MINUTE = timedelta(minutes=1)
+LONGEST_NIGHT = timedelta(hours=26)
+"""Quiet hours end within a day, an hour later where the clocks are changed meanwhile."""
 
 
 def extend_leases(connection: sa.Connection, account: str, *, until: datetime) -> int:
@@ -42,13 +45,18 @@ def pull_in(
     held = sa.and_(ours, blasts.c.state == "held", blasts.c.probe_at > at + MINUTE)
     beaten = sa.and_(workers.c.account == account, workers.c.seen_at > at + SKEW)
     stuck = sa.and_(_in_flight(account), deliveries.c.lease_until > at + lease * 1.5)
-    waits = sa.and_(_waiting(account, "running"), deliveries.c.due_at > at + longest_wait + MINUTE)
-    # What was not tried yet never has to wait: a plan makes it due at once.
+    running = _waiting(account, "running")
+    # The gate puts off for as long as its rules say, and is asked again then.
+    put_off = sa.func.coalesce(deliveries.c.reason, "").in_(WAITS)
+    waits = sa.and_(running, ~put_off, deliveries.c.due_at > at + longest_wait + MINUTE)
+    # What was not tried yet and not put off never has to wait: a plan makes it due at once.
     untried = sa.and_(
-        _waiting(account, "running"),
+        running,
+        ~put_off,
         deliveries.c.due_at > at + SKEW,
         deliveries.c.attempts == deliveries.c.attempts_forgiven,
     )
+    quiet = sa.and_(running, deliveries.c.reason == "quiet_hours", deliveries.c.due_at > at + LONGEST_NIGHT)
     return _restart_windows(connection, account, at=at) + sum(
         connection.execute(change).rowcount
         for change in (
@@ -56,7 +64,7 @@ def pull_in(
             workers.update().where(beaten).values(seen_at=at),
             deliveries.update().where(stuck).values(lease_until=at + lease),
             deliveries.update().where(waits).values(due_at=at + longest_wait),
-            deliveries.update().where(untried).values(due_at=at),
+            deliveries.update().where(sa.or_(untried, quiet)).values(due_at=at),
         )
     )
 

@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 
 from store.errors import PassbellError, Refused, UsageError
+from store.files import read_small
 from store.roles import ROLES, Role
 from store.sections import (
     AccessSettings,
@@ -146,10 +147,7 @@ class Settings(BaseSettings):
     def keys_secret(self) -> str:
         """The secret that credentials in the store are encrypted with: the setting, or one kept in a file."""
         if self.keys.file and not self.keys.secret.get_secret_value():
-            try:
-                return Path(self.keys.file).expanduser().read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise PassbellError(f"cannot read keys.file {self.keys.file}: {error.strerror}") from None
+            return _read_secret(Path(self.keys.file).expanduser(), "keys.file ").strip()
         return self._secret(self.keys.secret, "keys.secret")
 
     def _secret(self, given: SecretStr | None, file_name: str) -> str:
@@ -170,7 +168,15 @@ class Settings(BaseSettings):
                 raise PassbellError(f"cannot write {path}: {error.strerror}") from None
             finally:
                 draft.unlink(missing_ok=True)
-        return path.read_text()
+        return _read_secret(path)
+
+
+def _read_secret(path: Path, what: str = "") -> str:
+    try:
+        return read_small(path).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise PassbellError(f"cannot read {what}{path}: {why}") from None
 
 
 def default_home() -> Path:
@@ -253,18 +259,22 @@ def _sections() -> dict[str, type[Section]]:
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small(file).decode())
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8, from byte {error.start} on: save it as UTF-8") from None
+    except ValueError as error:  # of a number with thousands of digits, too
         raise UsageError(f"{file} is not valid TOML: {_without_values(str(error))}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is not valid TOML: its brackets are too deep") from None
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
 
 
 def _without_values(message: str) -> str:
     """A decoder's message may quote what it choked on, which may be a secret: keep only the place."""
-    place = re.search(r"\(at [^)]*\)|position \d+", message)
+    place = re.search(r"\(at [^)]*\)", message)
     twice = re.match(r"Cannot declare \('(\w+)',\) twice", message)
     what = f"[{twice.group(1)}] stands there already, above" if twice else "syntax error"
     return f"{what} {place.group(0)}" if place else what
@@ -304,7 +314,7 @@ def _refuse_unknown(where: str, layer: Mapping[str, Any]) -> None:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"; did you mean `{_spell(near[0], where)}`?" if near else ""
-                raise UsageError(f"{where}: there is no setting `{_spell(name, where)}`{hint}")
+                raise UsageError(f"{where}: there is no setting `{_spell(name, where)[:80]}`{hint}")
 
 
 def _refuse_more_access(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

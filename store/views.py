@@ -6,6 +6,7 @@ them from there.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,22 +113,24 @@ def window(
 
 
 def every_id(connection: sa.Connection, query: sa.Select[Any]) -> array[int]:
-    """All ids that a query gives, in its order."""
-    ids = array("I")
-    if connection.dialect.name == "sqlite":
-        # From the driver itself: rows of a million plain numbers take SQLAlchemy four times as long.
-        with connection.execute(query) as result:
-            while rows := result.cursor.fetchmany(CHUNK):
-                ids = _longer(ids, list(map(itemgetter(0), rows)))
-    else:
-        # All rows are wanted: a cursor is planned for its first ones, which takes three times as long.
-        connection.execute(sa.text("SET LOCAL cursor_tuple_fraction = 1"))
-        for some in connection.execute(query, execution_options={"yield_per": CHUNK}).scalars().partitions():
-            ids = _longer(ids, list(some))
-    return ids
+    """All ids that a query gives, in its order. They are its first column."""
+    if connection.dialect.name == "postgresql":
+        # As one value of eight bytes each: in rows of their own a million ids take ten times as long.
+        ids, (of, *_) = array("q"), query.cte("ids").prefix_with("MATERIALIZED").c
+        sent = sa.func.string_agg(sa.func.int8send(sa.cast(of, sa.BigInteger)), sa.literal(b""))
+        ids.frombytes(connection.execute(sa.select(sent)).scalar_one() or b"")
+        if sys.byteorder == "little":
+            ids.byteswap()
+        return _longer(array("I"), ids)
+    found = array("I")
+    # From the driver itself: rows of a million plain numbers take SQLAlchemy four times as long.
+    with connection.execute(query) as result:
+        while rows := result.cursor.fetchmany(CHUNK):
+            found = _longer(found, list(map(itemgetter(0), rows)))
+    return found
 
 
-def _longer(ids: array[int], some: list[int]) -> array[int]:
+def _longer(ids: array[int], some: Sequence[int]) -> array[int]:
     """With some more ids: 4 bytes for each, or 8 once there is one for which they do not do."""
     try:
         ids.extend(array(ids.typecode, some))

@@ -14,7 +14,7 @@ import pytest
 
 from console.cli.root import root
 from console.cli.use import Use
-from store.database import BUSY_SECONDS
+from store.connecting import BUSY_SECONDS
 from store.errors import UsageError
 from store.sections import PassKitSettings
 from store.settings import HOME_VARIABLE, load

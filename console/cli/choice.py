@@ -159,4 +159,4 @@ def _from_file(desk: Desk, program_id: str, file: Path, rejects: Path | None) ->
     if rejects is not None:
         found.write_rejects(rejects)
         note(f"the lines that matched nobody are in {rejects}")
-    return Chosen(Selection("file", file.name, found.member_ids), found)
+    return Chosen(Selection("file", found.name, found.member_ids), found)

@@ -32,6 +32,7 @@ def serve(desk: Desk, host: str | None, port: int | None, as_json: bool) -> None
     roles.check(desk.settings.role, "serve")
     set_up_log()
     settings, store = desk.settings, desk.database
+    store.check_rights()
 
     def ready(url: str) -> None:
         facts = {"url": url, "web_url": settings.web.url or url, "mode": settings.mode}

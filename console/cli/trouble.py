@@ -81,7 +81,7 @@ def _home(use: Use) -> Path:
 
 
 def _secrets(use: Use) -> list[str]:
-    if "desk" not in use.__dict__:
+    if "desk" not in use.__dict__ or not use.desk.opened:
         return [value for key, value in use.flags.items() if value and key.endswith(("key", "secret", "url"))]
     settings = use.desk.settings
     return [

@@ -51,7 +51,7 @@ HINTS = {
     "file": "Any spelling of the id's column will do. Members are kept as the file names them.",
 }
 NOBODY = {
-    "all": "Nobody yet.",
+    "all": "Nobody yet: choose a program.",
     "where": "Nobody yet: write a condition.",
     "file": "Nobody yet: name a file and press Enter.",
 }
@@ -231,7 +231,7 @@ class BuildScreen(ConsoleScreen):
         except PassbellError as error:
             self._show_wrong(fields, error)
             return
-        if await self._show(fields, program_id, Selection("file", path.name, report.member_ids)):
+        if await self._show(fields, program_id, Selection("file", report.name, report.member_ids)):
             self.query_one("#hint", Static).update(report_in_words(report))
 
     def _show_wrong(self, fields: Fields, error: PassbellError) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from jobs.engine.clock import Clock
+from jobs.names import host_name
 from store import audit, claims, holds, ledger, opt_outs, pushes, schedules, workers
 from store.database import Database
 from store.errors import PassbellError
@@ -139,7 +139,7 @@ def bury_dead(connection: sa.Connection, account: str, *, at: datetime) -> None:
     A worker counts as killed when its process is gone and its heart has stopped: in a container of the
     same name a process may be out of sight and well. Others' leases run out by themselves.
     """
-    for worker in workers.silent(connection, account, socket.gethostname(), since=at - SILENT):
+    for worker in workers.silent(connection, account, host_name(), since=at - SILENT):
         if not _exists(worker.pid):
             claims.end_leases_of(connection, worker.id, at=at)
             workers.sign_off(connection, worker.id)

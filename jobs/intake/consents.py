@@ -15,6 +15,7 @@ from jobs.intake import cells
 from jobs.intake.files import Progress, all_rows, id_text, look_up, pick_id_column
 from jobs.intake.rows import Row, open_table
 from jobs.intake.staging import CHUNK, Reject, Staged, commonest, staging, write_rejects
+from jobs.names import file_name
 from store import audit, consents, opt_outs
 from store.consents import PURPOSES, Consent, Said
 from store.database import Database, among, lock_rows
@@ -123,7 +124,7 @@ def import_consents(
                 _apply(connection, report, [(line, json.loads(data)) for line, _, data in chunk], actor)
             if len(report.rejects) == report.rows:
                 raise UsageError(f"{path}: none of its rows can be used: {commonest(report.rejects)}")
-            details = {"file": path.name, **report.counts()}
+            details = {"file": file_name(path), **report.counts()}
             audit.append(connection, actor=actor, act="consents.import", subject=program_id, details=details)
     return report
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from jobs.intake.rows import Row, Table, open_table
 from jobs.intake.staging import Reject, Staged, Staging, staging, write_rejects
+from jobs.names import file_name
 from store.database import Database
 from store.errors import UsageError
 from store.schema import members
@@ -48,6 +49,11 @@ class IdReport:
     bad: int
     notes: tuple[str, ...]
     rejects: tuple[Reject, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The file's name, as a text."""
+        return file_name(self.path)
 
     @property
     def matched(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 
 from jobs.channels.google_api import Google
 from jobs.engine.pace import Pacer
+from jobs.names import host_name
 from jobs.passes import google_design, template
 from store import audit, pass_events, programs, templates
 from store.database import Database, lock_rows
@@ -100,7 +100,7 @@ async def asking(settings: Settings, database: Database) -> AsyncIterator[Google
     pacer = Pacer(
         database,
         f"account:{settings.account}:google",
-        f"{socket.gethostname()}:{os.getpid()}:asking",
+        f"{host_name()}:{os.getpid()}:asking",
         limits.rate_per_second,
         timeout=3 * limits.timeout_seconds,
     )

@@ -23,6 +23,7 @@ from jobs.intake.files import all_rows, stage, texts
 from jobs.intake.mapping import Columns, map_columns
 from jobs.intake.rows import Row, Table, open_table
 from jobs.intake.staging import Reject, Staging, commonest, staging, uncollected, write_rejects
+from jobs.names import file_name
 from jobs.passes import changes
 from store import audit, catalogue, imports, keys, preferences, suppressions
 from store.database import Database, lock
@@ -67,6 +68,11 @@ class ImportReport:
     unchanged: int = 0
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The file's name, as a text."""
+        return file_name(self.path)
 
     @property
     def rejected(self) -> int:
@@ -194,7 +200,7 @@ def import_members(
                 if flight:
                     flights.ensure_flights_program(connection, account)
                 imports.remember(connection, program_id, reading.remembered | columns.targets)
-                report.import_id = imports.begin(connection, program_id, path.name, columns.targets, actor)
+                report.import_id = imports.begin(connection, program_id, report.name, columns.targets, actor)
             _apply(connection, report, reading, staged, progress, secret)
             if not report.rows:
                 raise UsageError(f"{path} has a header and no rows")
@@ -315,7 +321,7 @@ def _record(connection: sa.Connection, report: ImportReport, actor: str) -> None
         actor=actor,
         act="members.import",
         subject=report.program_id,
-        details={"import": report.import_id, "file": report.path.name, **report.counts()},
+        details={"import": report.import_id, "file": report.name, **report.counts()},
         at=now(),
     )
 

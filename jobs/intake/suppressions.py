@@ -15,6 +15,7 @@ from jobs.intake import cells
 from jobs.intake.files import ID_NAMES
 from jobs.intake.rows import Row, Table, open_table
 from jobs.intake.staging import Reject, commonest, write_rejects
+from jobs.names import file_name
 from jobs.suppressions import check_expiry
 from store import audit, keys, suppressions
 from store.database import Database
@@ -161,7 +162,7 @@ def import_suppressions(
         report.new, report.members = suppressions.add(
             connection, secret, entries, at=now(), actor=actor, progress=progress
         )
-        details = {"file": path.name, **report.counts()}
+        details = {"file": file_name(path), **report.counts()}
         audit.append(
             connection, actor=actor, act="suppression.import", subject=scope or "all", details=details
         )

@@ -19,7 +19,7 @@ from jobs.passes.holders import Held
 from jobs.passes.links import download_link
 from jobs.passes.pkpass import Blank, build
 from jobs.passes.signing import Signer
-from store import audiences, templates
+from store import audiences, roles, templates
 from store.audiences import Audience, Selection
 from store.database import Database
 from store.errors import PassbellError
@@ -116,7 +116,7 @@ class Maker:
 
 def links_of(database: Database, settings: Settings, program_id: str, external_id: str) -> Links:
     """The links of one member's passes. Raises Refused for a viewer: who has a link has the pass."""
-    database.check_role("passes.link")
+    roles.check(database.role, "passes.link")
     mine = sa.and_(members.c.program_id == program_id, members.c.external_id == external_id)
     with database.read() as connection:
         found = list(_held(connection, mine))

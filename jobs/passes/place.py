@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from jobs.account import google_line
 from jobs.channels.google_api import Google
 from jobs.channels.google_errors import PASSING, GoogleError
 from jobs.engine.pace import Pacer
+from jobs.names import host_name
 from jobs.passes import google_design, holders, template
 from jobs.passes.holders import Held
 from jobs.passes.template import Template
@@ -97,7 +97,7 @@ class _Run:
         pacer = Pacer(
             self._database,
             f"account:{self._settings.account}:google",
-            f"{socket.gethostname()}:{os.getpid()}:issuing",
+            f"{host_name()}:{os.getpid()}:issuing",
             limits.rate_per_second,
             timeout=3 * limits.timeout_seconds,
             concurrency=limits.concurrency,

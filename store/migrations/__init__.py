@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from store.database import Database, lock, may_write
+from store.database import Database, lock
 from store.errors import PassbellError, Refused
 
 HEAD = "0004"
@@ -36,29 +36,13 @@ def check_schema(connection: sa.Connection) -> None:
         raise SchemaNewer(f"the store is at revision {at} now, and this passbell is made for {HEAD}")
 
 
-def check_rights(database: Database) -> None:
-    """Raises Refused for an account of Postgres that may only read, unless it only wants to.
-
-    Before a verb waits for the store to be well again: this is no fault that passes.
-    """
-    if database.role == "viewer":
-        return
-    with database.read() as connection:
-        if not may_write(connection):
-            raise Refused(
-                f"the store {database} lets this account only read: look by `passbell --read-only`, or let "
-                "the owner of its tables grant INSERT, UPDATE and DELETE on all of them"
-            )
-
-
 def migrate(database: Database) -> None:
     """Upgrade to HEAD in one transaction. Raises SchemaNewer for a store from the future.
 
-    Raises Refused for a viewer, unless there is nothing to do, and for whom `check_rights` refuses.
+    Raises Refused for whoever may only read, unless there is nothing to do.
     """
     at = revision(database)
     if at == HEAD:
-        check_rights(database)
         return
     if database.role == "viewer":
         is_at = "has no tables yet" if at is None else f"is at revision {at} and not at {HEAD}"

@@ -17,6 +17,7 @@ from tests.bed.rows import Rows, every_row
 from tests.cli.conftest import Passbell
 from tests.console.own import LINDEN, fill_own
 from tests.console.seed import CAFE, Clock, fill, stopped
+from tests.console.terminal import Terminal
 
 Command = tuple[str, ...]
 
@@ -177,33 +178,80 @@ def only_reads(current_postgres_url: str) -> Iterator[str]:
         owner.execute("DROP ROLE looker")
 
 
+ONLY_READS = (
+    "lets this account only read: look by `passbell --read-only`, or let the owner of its tables grant "
+    "INSERT, UPDATE and DELETE on all of them"
+)
+WRITES = (*OPERATORS, ("programs", "rules", CAFE, "--most-a-day", "1"))
+STATELESS = (("passes", "link", LINDEN, "L-001"), ("consents", "token", CAFE, "M-0001"))
+"""They take a role, and change nothing."""
+ELSEHOW = {"backup", "rehearse"}
+"""Postgres has a backup of its own, and a rehearsal's PassKit is beside the store."""
+
+
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 def test_an_account_of_postgres_that_may_only_select_sees_all_and_is_told_what_it_may_not(
+    full: Passbell, only_reads: str, current_url: str
+) -> None:
+    before = every_row(current_url)
+    looker = ("--set", f"store.url={only_reads}")
+    for command in LOOKS:
+        more = ("--json",) if command[:2] != ("templates", "new") else ()
+        # The templates of the seed cannot be drawn: whoever gets links with the passes gets none here.
+        role = ("--read-only",) if command[:2] == ("passes", "show") else ()
+        done = full(*looker, *role, *command, *more)
+        assert done.code == 0, (command, done.err)
+    for command in WRITES:
+        if command[0] not in ELSEHOW and command not in STATELESS:
+            done = full(*looker, *command)
+            assert (done.code, done.out) == (3, ""), (command, done)
+            assert ONLY_READS in done.err, (command, done.err)
+    told = full(*looker, "doctor", "--json").lines
+    assert [one["level"] for one in told if ONLY_READS in one["sentence"]] == ["fail"]
+    told = full(*looker, "--read-only", "doctor", "--json").lines
+    assert [one["level"] for one in told if one["subject"] == "store"] == ["ok"]
+    assert full(*looker, "backup", "copy.db").err.endswith("is in Postgres: back it up with pg_dump\n")
+    with psycopg.connect(current_url, autocommit=True) as owner:
+        owner.execute("UPDATE alembic_version SET version_num = '0003'")
+    done = full(*looker, "--read-only", "programs", "list")
+    assert done.code == 3
+    assert "is at revision 0003 and not at 0004, and this is read-only: let an operator open it" in done.err
+    done = full(*looker, "programs", "list")
+    assert done.code == 3
+    assert ONLY_READS in done.err
+    with psycopg.connect(current_url, autocommit=True) as owner:
+        owner.execute("UPDATE alembic_version SET version_num = '0004'")
+        # What a standby says of each transaction, for an account that may do all.
+        owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO looker")
+        owner.execute("ALTER ROLE looker SET default_transaction_read_only = on")
+    assert full(*looker, "programs", "list", "--json").lines
+    for command in (("sync",), ("worker",), ("blasts", "pause", "5")):
+        done = full(*looker, *command)
+        assert (done.code, done.out) == (3, ""), (command, done)
+        assert "is on a server that only reads, as a standby does: look by `passbell --read-only`" in done.err
+    assert every_row(current_url) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+def test_the_console_of_such_an_account_shows_all_and_says_what_it_may_not(
     full: Passbell, only_reads: str, current_url: str, tmp_path: Path
 ) -> None:
     before = every_row(current_url)
-    (tmp_path / "home" / "passbell.toml").write_text('[access]\nrole = "viewer"\n')
-    for command in (*LOOKS, ("doctor",)):
-        more = ("--json",) if command[:2] != ("templates", "new") else ()
-        done = full("--set", f"store.url={only_reads}", *command, *more)
-        assert done.code == 0, (command, done.err)
-    (tmp_path / "home" / "passbell.toml").unlink()
-    for command in (("blasts", "pause", "5"), ("sync",), ("worker",), ("programs", "list")):
-        done = full("--set", f"store.url={only_reads}", *command)
-        assert (done.code, done.out) == (3, ""), (command, done)
-        assert "lets this account only read: look by `passbell --read-only`, or let the owner" in done.err
-    told = full("--set", f"store.url={only_reads}", "doctor", "--json").lines
-    assert [one["level"] for one in told if "only read" in one["sentence"]] == ["fail"]
-    with psycopg.connect(current_url, autocommit=True) as owner:
-        owner.execute("UPDATE alembic_version SET version_num = '0003'")
-    done = full("--set", f"store.url={only_reads}", "--read-only", "programs", "list")
-    assert done.code == 3
-    assert "is at revision 0003 and not at 0004, and this is read-only: let an operator open it" in done.err
-    done = full("--set", f"store.url={only_reads}", "programs", "list")
-    assert done.code == 1
-    assert "let the owner of the tables grant it to this account" in done.err
-    with psycopg.connect(current_url, autocommit=True) as owner:
-        owner.execute("UPDATE alembic_version SET version_num = '0004'")
+    for role, told in (((), "this account only read"), (("--read-only",), "This is read-only")):
+        words = ("--set", f"store.url={only_reads}", *role, "console", "--blast", "5")
+        terminal = Terminal(tmp_path / "home", *words, size=(160, 40))
+        try:
+            terminal.wait_for("RUNNING", "p Pause", "WORKER")
+            terminal.press("p")
+            terminal.wait_for(told)
+            terminal.press("1")
+            terminal.wait_for("Café Central", "members")
+            terminal.send("q")
+            assert terminal.ended() == 0
+        finally:
+            if terminal.child.poll() is None:
+                terminal.kill()
     assert every_row(current_url) == before
 
 

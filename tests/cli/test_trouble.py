@@ -172,10 +172,13 @@ def test_output_that_nobody_takes(tmp_path: Path, taken: str, code: int, told: s
     assert not list(tmp_path.glob("error-*"))
 
 
-def test_a_login_that_is_no_text_is_one_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_or_a_host_that_is_no_text_is_one_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SUDO_USER", os.fsdecode(b"../\xff"))
+    monkeypatch.setattr(socket, "gethostname", lambda: os.fsdecode(b"vm\xff\x1b[31m\n"))
     desk = Desk(lambda: load(tmp_path))
-    assert desk.actor.startswith("../\\xff@")
+    assert desk.actor == "../\\xff@vm\ufffd\ufffd[31m\ufffd"
     assert desk.memory_file == tmp_path / "console" / "..%2F%5Cxff.json"
 
 

@@ -89,6 +89,16 @@ def test_a_broken_file_is_an_empty_one_and_is_told(tmp_path: Path, torn: bytes) 
     assert Memory(file).trouble == ""
 
 
+def test_a_file_that_is_none_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "ann.json"
+    os.mkfifo(file)
+    memory = Memory(file)
+    assert memory.trouble.endswith("cannot be read (it is not an ordinary file).")
+    memory.put("screen", 1)
+    memory.save()
+    assert Memory(file).get("screen") == 1
+
+
 def test_where_it_cannot_be_written_that_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "console").write_text("a file where a folder should be")
     memory = Memory(tmp_path / "console" / "ann.json")

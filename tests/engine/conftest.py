@@ -25,6 +25,7 @@ from store.ledger import Blast, Tally
 from store.schema import metadata
 from store.settings import HOME_VARIABLE, Settings, as_environment, load
 from tests.bed.nursery import Child, Nursery
+from tests.engine.stage import Stage
 
 Rows = dict[sa.Table, list[dict[str, Any]]]
 Synced = dict[tuple[str, int, int], Rows]
@@ -210,3 +211,11 @@ def build(
     yield build_one
     for house in built:
         house.close()
+
+
+@pytest.fixture
+def stage(current_url: str, tmp_path: Path) -> Iterator[Stage]:
+    """A blast for many hands, on each database."""
+    made = Stage(current_url, tmp_path)
+    yield made
+    made.close()

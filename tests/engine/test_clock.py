@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from jobs.engine.clock import Clock
 from jobs.engine.tick import Ticker
-from store import audit, ledger, schedules, workers
+from store import audit, claims, ledger, schedules, workers
+from store.claims import Answer
 from store.database import Database
 from store.ledger import Blast
 from store.migrations import SchemaNewer
@@ -274,3 +275,30 @@ def test_clocks_that_only_drift_and_waits_that_a_provider_asked_for_are_left_alo
         house.hands.set(drift)
     ticker.tick()
     assert [house.moments(column, blast_id) for column in columns] == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "ahead", "stays"),
+    [("quiet_hours", 25, True), ("too_soon", 90, True), ("quiet_hours", 30, False)],
+)
+def test_what_the_gate_put_off_is_left_alone_unless_no_night_is_so_long(
+    house: House, reason: str, ahead: int, stays: bool
+) -> None:
+    blast_id, until = running(house.database), NOW + timedelta(hours=ahead)
+    with house.database.write() as connection:
+        claims.claim(
+            connection,
+            blast_id,
+            worker="w",
+            limit=3,
+            lease_until=until,
+            at=NOW,
+            look=lambda _, ids: dict.fromkeys(ids, Answer(reason, "", until)),
+        )
+    before = house.moments(deliveries.c.due_at, blast_id)
+    assert until in before
+    ticker = house.ticker()
+    for _ in range(3):
+        ticker.tick()
+        house.hands.wait(1)
+    assert (house.moments(deliveries.c.due_at, blast_id) == before) is stays

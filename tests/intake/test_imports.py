@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from jobs.intake.imports import ImportReport, import_members
 from store import audiences, audit, preferences
 from store.database import Database
 from store.errors import UsageError
-from store.schema import members, passes, programs
+from store.schema import imports, members, passes, programs
 from store.times import now
 from tests.store.crowd import add_members, member, open_store
 
@@ -106,6 +107,25 @@ def test_one_and_true_are_not_the_same(database: Database, tmp_path: Path) -> No
     bring(database, tmp_path, '[{"id": "1", "a": 1}]', "in.json")
     assert bring(database, tmp_path, '[{"id": "1", "a": true}]', "in.json").changed == 1
     assert stored(database)["1"].imported == {"a": True}
+
+
+def test_a_file_may_have_any_name(database: Database, tmp_path: Path) -> None:
+    """Those that are no text, too: it stands in the list of imports and in the audit."""
+    names = [
+        "a\nb.csv",
+        "a\x1b[31mred\x1b]0;title\x07.csv",
+        "a\u202egpj.csv",
+        "[bold]x[@click=app.quit].csv",
+        os.fsdecode(b"caf\xe9.csv"),
+        "x" * 251 + ".csv",
+        "-rf.csv",
+    ]
+    for name in names:
+        bring(database, tmp_path, "id,shop\n1,Graz\n", name)
+    kept = [name.replace("\udce9", "\ufffd") for name in names]
+    assert [details["file"] for *_, details in acts(database)] == kept
+    with database.read() as connection:
+        assert sorted(connection.execute(sa.select(imports.c.file)).scalars()) == sorted(kept)
 
 
 def test_a_second_time_changes_nothing(database: Database, tmp_path: Path) -> None:

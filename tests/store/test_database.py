@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import threading
@@ -90,8 +91,16 @@ def test_how_long_a_locked_store_is_waited_for_stands_in_its_url(tmp_path: Path)
             pass
     database.close()
     other.close()
-    with pytest.raises(UsageError, match="timeout is a number of seconds"):
-        Database(f"sqlite:///{tmp_path / 'passbell.db'}?timeout=long")
+    for query, words in {
+        "timeout=long": "timeout is a number of seconds",
+        "timeout=nan": "timeout is a number of seconds",
+        "foo=1": "foo is no option of SQLite's: only ?timeout=SECONDS may stand there",
+    }.items():
+        with pytest.raises(UsageError, match=re.escape(words)):
+            Database(f"sqlite:///{tmp_path / 'passbell.db'}?{query}")
+    for url in ("sqlite://host/x", "sqlite:///a\0b", "postgresql:///a\0b"):
+        with pytest.raises(UsageError, match=r"store\.url is not a URL: write sqlite:///path"):
+            Database(url)
 
 
 def test_a_process_keeps_little_of_its_stores_in_memory(tmp_path: Path) -> None:

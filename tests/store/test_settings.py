@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from store.errors import UsageError
+from store.errors import PassbellError, UsageError
+from store.files import LARGEST
 from store.settings import FILE_NAME, as_environment, keys, load
 
 
 def write(home: Path, text: str) -> None:
     (home / FILE_NAME).write_text(text)
+
+
+def refusal(home: Path) -> str:
+    """Why the settings cannot be read; "" where they can."""
+    try:
+        load(home)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(
@@ -66,6 +77,40 @@ def test_a_wrong_file_is_refused_by_file_key_and_nearest_key(tmp_path: Path, tex
     assert words in str(refused.value)
     assert str(tmp_path / FILE_NAME) in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["-1", "1e400", "nan", "[]", "{}", "['a', 1]", "'\\x07'", "1979-05-27"])
+def test_a_value_of_a_wrong_kind_is_told_in_one_sentence_with_its_key(tmp_path: Path, value: str) -> None:
+    for key, _, name in keys():
+        write(tmp_path, f"[{key.partition('.')[0]}]\n{name} = {value}\n")
+        told = refusal(tmp_path)
+        assert not told or (key in told and told.isprintable()), told
+
+
+def test_a_file_of_another_kind_or_size_is_refused(tmp_path: Path) -> None:
+    for content, words in {
+        b"[web]\nport = " + b"9" * 5_000: "is not valid TOML: syntax error",
+        b"a = " + b"[" * 100_000: "is not valid TOML: its brackets are too deep",
+        b"[web]\nport = 1  # \xff": "is not UTF-8, from byte 18 on",
+        b"#" * (LARGEST + 1): "it is larger than 8 MiB",
+        b"a" * 100_000 + b" = 1": f"there is no setting `{'a' * 80}`",
+    }.items():
+        (tmp_path / FILE_NAME).write_bytes(content)
+        with pytest.raises(UsageError) as refused:
+            load(tmp_path)
+        assert str(refused.value).startswith((f"{tmp_path / FILE_NAME}", f"cannot read {tmp_path}"))
+        assert words in str(refused.value)
+
+
+def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE_NAME)
+    with pytest.raises(UsageError, match="it is not an ordinary file"):
+        load(tmp_path)
+    (tmp_path / FILE_NAME).unlink()
+    settings = load(tmp_path)
+    os.mkfifo(tmp_path / "consent.secret")
+    with pytest.raises(PassbellError, match=r"cannot read .*consent\.secret: it is not an ordinary file"):
+        settings.consent_secret()
 
 
 def test_a_wrong_variable_is_named_as_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
