@@ -18,7 +18,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from console import places, terminal, themes
+from console import places, terminal, themes, thrift
 from console.actions import Acting, bindings
 from console.attendance import Attendance
 from console.keymap import Keymap, arrow_for, written
@@ -336,6 +336,7 @@ class Console(Acting, App[None]):
 def run(desk: Desk, blast: int | None = None) -> None:
     """Show the console until it is left, with a blast opened first. Raises what brought it down."""
     app = Console(desk, blast)
+    thrift.keep_loaded()
     try:
         app.run()
     finally:

@@ -194,9 +194,8 @@ def progress(connection: sa.Connection, blast_id: int) -> Tally:
 def _groups(blast_id: int, *looked_at: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """Counts by state, channel, reason and verdict, with the first and last due; NULL where not looked at."""
     kinds, due = (deliveries.c.state, deliveries.c.channel, *looked_at), deliveries.c.due_at
-    nulls = [sa.null()] * 2
-    ends = (sa.func.min(due), sa.func.max(due)) if looked_at else nulls
-    query = sa.select(*kinds, *nulls[len(looked_at) :], sa.func.count(), *ends)
+    ends = (sa.func.min(due), sa.func.max(due)) if looked_at else (sa.null(), sa.null())
+    query = sa.select(*kinds, *[sa.null()] * (2 - len(looked_at)), sa.func.count(), *ends)
     return query.where(deliveries.c.blast_id == blast_id).group_by(*kinds)
 
 

@@ -122,7 +122,6 @@ ACTIONS = (
     Action("import_file.back", "escape,ctrl+c", "Back", "Stop an import with nothing changed; else back"),
     Action("target.use", "ctrl+s", "Use", "Let the column become what is written"),
     Action("target.close", "escape", "Cancel", "Leave the column as it was"),
-    Action("member.close", "escape,q", "Close", "Back to the members"),
     Action("member.why", "w", "Why", "Why the member is messaged or not, step by step"),
     Action(
         "member.give",
@@ -168,6 +167,7 @@ ACTIONS = (
         role="operator",
         guard="needs_member",
     ),
+    Action("member.close", "escape,q", "Close", "Back to the members"),
     Action("audiences.build", "n", "New", "Build an audience", role="operator"),
     Action(
         "audiences.edit",
@@ -205,8 +205,8 @@ ACTIONS = (
     ),
     Action("audiences.back", "escape", "Back", "Back to the list", footer="never"),
     Action("build.save", "ctrl+s", "Save", "Save the audience under its name", role="operator"),
-    Action("build.close", "escape", "Back", "Back without saving"),
     Action("build.preset", "ctrl+t", "Preset", "Take one of the audiences every shop asks for"),
+    Action("build.close", "escape", "Back", "Back without saving"),
     Action("clauses.add", "a", "Add", "One more row, below this one"),
     Action("clauses.group", "b", "Group", "This and one more, in a group of their own"),
     Action("clauses.join", "o", "All/any", "All of these have to hold, or any of them"),

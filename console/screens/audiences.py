@@ -47,6 +47,7 @@ EMPTY = (
     "No audiences yet. Press <audiences.build> to build one: everybody, a condition like points > 500, or a "
     "file of ids."
 )
+NOBODY = "Nobody is in this audience now. Press <audiences.edit> to change whom it means."
 
 
 class AudienceSource:
@@ -122,8 +123,7 @@ class AudiencesScreen(ConsoleScreen):
         with Vertical(id="meant"):
             yield Static(id="who", markup=False)
             yield Static(id="uses", markup=False)
-            nobody = "Nobody is in this audience now."
-            yield VirtualTable(MEMBER_COLUMNS, id="members", remembered="members", empty=nobody)
+            yield VirtualTable(MEMBER_COLUMNS, id="members", remembered="members", empty=keyed(NOBODY))
 
     def begin(self) -> None:
         """Begin with the list."""
@@ -167,11 +167,15 @@ class AudiencesScreen(ConsoleScreen):
     def _show(self, shown: Audience | None) -> None:
         self._shown = shown
         self.refresh_bindings()
+        members = self.query_one("#members", VirtualTable)
+        self.query_one("#who", Static).update("Counting …" if shown else "")
         if shown is not None:
-            self.query_one("#who", Static).update("Counting …")
             self._read_uses(shown)
-            source = MemberSource(self.app, shown.program_id, shown)
-            self.query_one("#members", VirtualTable).show(source)
+            members.show(MemberSource(self.app, shown.program_id, shown), empty=keyed(NOBODY))
+        else:
+            self.workers.cancel_group(self, "uses")
+            self.query_one("#uses", Static).update("")
+            members.show_nothing("No audience is chosen. Choose one in the list of audiences.")
 
     @on(VirtualTable.Counted, "#members")
     def _counted(self, event: VirtualTable.Counted) -> None:

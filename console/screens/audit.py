@@ -56,7 +56,10 @@ class AuditScreen(ConsoleScreen):
             COLUMNS,
             id="entries",
             remembered="audit",
-            empty="Nothing was done yet. Each plan, launch and sync leaves an entry.",
+            empty=keyed(
+                "Nothing was done yet. Each plan, launch and sync leaves an entry: <app.home> says how to "
+                "begin."
+            ),
         )
 
     def begin(self) -> None:

@@ -9,6 +9,7 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.events import ScreenResume
 from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -23,6 +24,8 @@ class ConsoleScreen(Acting, Screen[Any]):
     """A screen of the console. `body` gives its widgets, `look_again` re-reads what may have changed."""
 
     app = getters.app(Console)
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As Textual's, which draws the whole screen anew with each move: those that gain or lose it do so."""
     mode = ""
     """The mode whose tab is marked in the masthead."""
     look_seconds: float | None = None

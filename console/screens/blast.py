@@ -55,6 +55,10 @@ PARTS = {
     "incident": "report",
 }
 """What can be shown below the head or over it, by the verbs that do."""
+TAKE_TURNS = "#live, PaceView, Reasons, ContentSwitcher"
+"""What the styles show or hide by the part that is shown."""
+ROOM_FOR_ALL = {"-wide", "-tall"}
+"""A screen of both shows all of it."""
 HINTS = {
     "batches": ("Batches", "those with failures first: <blast.retry> tries again, <table.select> shows one"),
     "deliveries": ("Deliveries", "<table.select> shows one, <blast.filter> others"),
@@ -100,7 +104,7 @@ class BlastScreen(BlastHands):
                     BATCH_COLUMNS,
                     id="batches",
                     remembered="batches",
-                    empty=EMPTY["batches"],
+                    empty=keyed(EMPTY["batches"]),
                     stick_to_top=True,
                 )
                 yield VirtualTable(
@@ -204,8 +208,11 @@ class BlastScreen(BlastHands):
     def _switch(self, to: str) -> None:
         """Show a part. Where there is room for all of them, only the lists take turns."""
         self.part = to
+        before = self.classes
         for part in ("pace", "reasons"):
-            self.set_class(to == part, f"-{part}")
+            self.set_class(to == part, f"-{part}", update=False)  # which would style the whole screen anew
+        if self.classes != before and not self.classes >= ROOM_FOR_ALL:
+            self.app.stylesheet.update_nodes(self.query(TAKE_TURNS))
         if to in ("batches", "deliveries"):
             self.query_one(ContentSwitcher).current = to
             self._table.focus()
@@ -222,7 +229,7 @@ class BlastScreen(BlastHands):
         if self.part == "deliveries":
             named += f": {inert(self.slice.words, 80)}"
         told = (named, "bold"), (f"  {keyed(hint)}", "$quiet")
-        self.query_one("#section", Static).update(Content.assemble(*told))
+        self.query_one("#section", Static).update(Content.assemble(*told), layout=False)
         self.query_one(Parts).mark(self.part)
 
     @on(VirtualTable.Selected, "#batches")

@@ -51,7 +51,10 @@ OWN_DELIVERY_COLUMNS = (
 )
 """Of passes that we issue: with what is known of the phone."""
 EMPTY = {
-    "batches": "No batch yet: once the blast is launched and its countdown is over, a worker claims one.",
+    "batches": (
+        "No batch yet. <blast.launch> launches what is planned; once its countdown is over, a worker claims "
+        "one."
+    ),
     "deliveries": "No delivery is like that. Press <blast.filter> to show others.",
 }
 

@@ -14,8 +14,10 @@ from textual.widgets.option_list import Option
 
 from console.actions import Acting, bindings
 from console.app import Console
+from console.keymap import keyed
 from console.plain import inert
 from store import ledger
+from store.errors import PassbellError
 from store.ledger import Blast
 
 NEWEST = 200
@@ -58,15 +60,22 @@ class EarlierScreen(Acting, ModalScreen[str | None]):
     @work(group="earlier")
     async def _read(self) -> None:
         account = self.app.desk.settings.account
-        newest = await self.app.read(lambda connection: ledger.list_blasts(connection, account, limit=NEWEST))
+        try:
+            newest = await self.app.read(lambda c: ledger.list_blasts(c, account, limit=NEWEST))
+        except PassbellError as error:
+            self._say(f"{error}: <earlier.close> leads back.")
+            return
         self._found = tuple({blast.text: blast for blast in reversed(newest)}.values())[::-1]
         offered = self.query_one(OptionList)
         offered.set_options([Option(_lines(blast)) for blast in self._found])
         if self._found:
             offered.highlighted = 0
         else:
-            none = "No text was planned yet. What you plan can be taken up here again."
-            offered.add_option(Option(Content.styled(none, "$quiet"), disabled=True))
+            self._say("No text was planned yet. <earlier.close> leads back, to write the first one.")
+
+    def _say(self, sentence: str) -> None:
+        told = Content.styled(inert(keyed(sentence)), "$quiet")
+        self.query_one(OptionList).set_options([Option(told, disabled=True)])
 
     @on(OptionList.OptionSelected)
     def _take(self, event: OptionList.OptionSelected) -> None:

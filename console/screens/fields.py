@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from console import words
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert
 from console.screens.base import ConsoleScreen
 from console.widgets.program_facts import since
@@ -36,6 +37,8 @@ COLUMNS = (
     Column("share", "FILLED", 15),
     Column("top", "VALUES"),
 )
+EMPTY = "No fields yet: <fields.count> counts them as soon as there are members."
+UNREAD = "Nothing could be read. Press <fields.count> to try again."
 NO_VALUES = "No values are shown: they are personal, too many, or no two members share one."
 NOT_COUNTED = "Computed from what happened to a member when a condition asks for it, and not counted here."
 
@@ -78,7 +81,7 @@ class FieldsScreen(ConsoleScreen):
         """Whose fields, all of them, and the one under the cursor."""
         yield Static(id="whose", markup=False)
         with Container(id="catalogue"):
-            yield VirtualTable(COLUMNS, id="fields", remembered="fields", empty="Nothing was counted yet.")
+            yield VirtualTable(COLUMNS, id="fields", remembered="fields", empty=keyed(EMPTY))
             yield Static(id="field", markup=False)
 
     def on_mount(self) -> None:
@@ -104,6 +107,9 @@ class FieldsScreen(ConsoleScreen):
             at = since(entries[0].at if entries else None)
             self._say(f"{len(entries)} fields, counted over {looked_at:,} members {at}")
             self.query_one(VirtualTable).show(self._source, same=True)
+        elif self._source is None:
+            self._say("")
+            self.query_one(VirtualTable).show_nothing(keyed(UNREAD))
 
     def _say(self, sentence: str) -> None:
         name = (inert(self._program.name, 60), "bold")

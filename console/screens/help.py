@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from textual import getters, on
@@ -23,7 +23,7 @@ ROOM = 18
 """Cells of the keys' column."""
 MEANING = 48
 """Cells that a meaning has beside its keys, where the terminal has 80."""
-LEGEND = "! messages people, or cannot be undone · <help.keys> your own keys · <help.close> close"
+LEGEND = "! messages people, or is for good · <help.keys> your own keys · <help.close> close"
 NOTHING = "Nothing is called so. Type a word such as pause, or a key such as ctrl+r."
 
 
@@ -120,9 +120,9 @@ class HelpScreen(Acting, ModalScreen[None]):
         needs = "" if action.role == "viewer" else f" · {action.role}"
         why = self._why.get(action.id, "")
         lead = Content.assemble(sign, (f"{keys:<{ROOM}} ", "$quiet" if why else "bold"))
-        meaning = [Content(_indented(wrapped(action.meaning + needs, MEANING)))]
+        meaning = [Content(_indented(action.meaning + needs))]
         if why:
-            told = _indented(wrapped(f"Not now: {inert(why)}", MEANING))
+            told = _indented(f"Not now: {inert(why)}")
             meaning.append(Content.styled(f"{'':{ROOM + 3}}{told}", "italic $text-warning"))
         return lead + Content("\n").join(meaning)
 
@@ -132,5 +132,6 @@ def keys_of(app: Console, action: Action) -> str:
     return " ".join(app.get_key_display(Binding(key, "")) for key in app.keymap.of(action))
 
 
-def _indented(lines: Iterable[str]) -> str:
-    return f"\n{'':{ROOM + 3}}".join(lines)
+@lru_cache(500)
+def _indented(told: str) -> str:
+    return f"\n{'':{ROOM + 3}}".join(wrapped(told, MEANING))

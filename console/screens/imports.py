@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Select, Static
 
 from console import import_words as words
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
 from console.threads import in_thread
@@ -48,7 +49,9 @@ COLUMNS = (
 )
 COUNTED = ("created", "new", "changed", "unchanged", "rejected")
 EMPTY = "Nothing was imported yet. Name a file above and press Enter: it is shown before anything changes."
-NO_PROGRAM = "No programs yet: they are read from PassKit with s on the first screen. Flights need none."
+NO_PROGRAM = (
+    "No programs yet: <app.programs>, then <programs.sync>, reads them from PassKit. Flights need none."
+)
 LEFT = "Undoing was left under way, and is stopped: the list of imports says whether it was done."
 WIDTH = 76
 """Cells of what is said of an import, while its place is not laid out yet."""
@@ -140,7 +143,7 @@ class ImportsScreen(ConsoleScreen):
         if self._wanted in names:
             select.value = self._wanted
         elif len(names) == 1:
-            self.query_one("#trouble", Static).update(NO_PROGRAM)
+            self.query_one("#trouble", Static).update(keyed(NO_PROGRAM))
 
     @on(Select.Changed, "#program")
     def _program_chosen(self) -> None:

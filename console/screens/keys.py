@@ -31,7 +31,7 @@ ID = 24
 
 
 class CaptureScreen(Acting, ModalScreen[str | None]):
-    """Takes the next key that is pressed, as Textual names it; None for escape."""
+    """Takes the next key that is pressed, as Textual names it; None for the one that leaves."""
 
     BINDINGS = bindings("capture")
     CSS = """
@@ -44,6 +44,7 @@ class CaptureScreen(Acting, ModalScreen[str | None]):
         & #trouble { height: auto; color: $text-error; }
     }
     """
+    app = getters.app(Console)
 
     def __init__(self, action: Action, refusal: Callable[[str], str]) -> None:
         """`refusal` says why a key cannot be taken, "" where it can."""
@@ -53,7 +54,7 @@ class CaptureScreen(Acting, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Which action, and what was wrong with the last key."""
         with Vertical(id="capture") as box:
-            box.border_subtitle = "esc leaves it as it is"
+            box.border_subtitle = keyed("<capture.cancel> leaves it as it is")
             yield Label(f"Press a key for {self._action.id}", id="title", markup=False)
             yield Static(inert(self._action.meaning), markup=False)
             yield Static(id="trouble", markup=False)
@@ -62,7 +63,7 @@ class CaptureScreen(Acting, ModalScreen[str | None]):
         """Take the key before anything that is bound to it."""
         event.stop()
         key = read(event.key)
-        if key == "escape":
+        if key in self.app.keymap.of(BY_ID["capture.cancel"]):
             self.dismiss(None)
         elif refusal := self._refusal(key) if key else f"There is no way to name {event.key!r}.":
             self.query_one("#trouble", Static).update(inert_lines(f"\n{refusal}\nPress another key."))

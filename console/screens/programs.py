@@ -34,7 +34,7 @@ OWN_SECONDS = 10.0
 
 COLUMNS = (
     Column("name", "PROGRAM"),
-    Column("kind", "KIND", 10),
+    Column("kind", "KIND", 10, from_width=64),
     Column("members", "MEMBERS", 9, "right"),
     Column("reachable", "REACHABLE", 9, "right"),
     Column("synced_at", "SYNCED", 10),
@@ -102,6 +102,7 @@ class ProgramsScreen(ConsoleScreen):
     BINDINGS = bindings("programs")
     AUTO_FOCUS = "#programs"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (14, "-short"), (24, "-tall")]
     mode = "programs"
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.actions import bindings
+from console.keymap import keyed
 from console.plain import inert, inert_lines
 from console.screens.base import ConsoleScreen
 from console.why_words import Line, Section, heading, sections
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from jobs.why.decision import Decision
 
 WIDEST = 120
+BACK = "Press <why.back> to go back: it is asked anew when you come again."
 MARK, NAME = 13, 13
 """Cells of the columns before what is told."""
 
@@ -86,7 +88,7 @@ class WhyScreen(ConsoleScreen):
             self._found = await self.app.read(read)
         except PassbellError as error:
             self._found = None
-            self.query_one("#steps", Static).update(inert_lines(str(error)))
+            self.query_one("#steps", Static).update(inert_lines(f"{error}.\n\n{keyed(BACK)}"))
             return
         self._draw()
 

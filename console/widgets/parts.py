@@ -28,9 +28,9 @@ class Parts(Static):
         self._shown = ""
 
     def mark(self, shown: str) -> None:
-        """Mark the part that is shown."""
+        """Mark the part that is shown. Only other keys make it wider or narrower."""
         self._shown = shown
-        self.refresh(layout=True)
+        self.refresh(layout=self.render().cell_length != self.content_size.width)
 
     def render(self) -> Content:
         """Each with a cell of room on both sides."""

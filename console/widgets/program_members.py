@@ -104,7 +104,7 @@ class ProgramMembers(Vertical):
         if self._program_id is not None:
             self._look_for(self._program_id, self.filter.value)
         else:
-            self.table.show_nothing("No program is chosen.")
+            self.table.show_nothing("No program is chosen. Choose one in the list of programs.")
 
     @work(group="find", exclusive=True)
     async def _look_for(self, program_id: str, wanted: str) -> None:

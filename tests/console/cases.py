@@ -206,7 +206,7 @@ REFUSED: dict[str, tuple[Go, str]] = {
     "table.mark_all": (every.NO_ROWS, NO_ROW),
     "table.copy": (every.NO_ROWS, NO_ROW),
     "table.copy_cell": (every.NO_ROWS, NO_ROW),
-    "table.export": (every.VERDICT, "This list has no export. Mark its rows with space"),
+    "table.export": (every.VERDICT, "This list has no export. Mark its rows with Space"),
     "programs.sync": (every.own_program, "This program is our own: PassKit does not know it."),
     "programs.stop": (cafe, "No sync is under way."),
     "programs.why": (cafe, TO_MEMBERS),
@@ -254,5 +254,6 @@ REFUSED_ELSEWHERE = {
     "programs.sync_all": "A sync is under way.",
     "compose.phone": "Both phones are in view.",
     "compose.editor": "No editor is named",
+    "form.do": "This is read-only",
 }
-"""The same where it takes a sync under way, a wide terminal, or no editor in the environment."""
+"""The same where it takes a sync under way, a wide terminal, no editor in the environment, or a viewer."""

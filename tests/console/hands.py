@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from textual._context import active_app
+from textual.app import App
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled, WorkerFailed
 
@@ -30,6 +31,9 @@ WAITING = (
     "_callbacks",
 )
 """What a screen draws, and whom it calls after that, the next time that it looks."""
+
+COVER = "delay_update"
+"""Textual's timer that holds pictures back."""
 
 _in_threads: set[Future[Any]] = set()
 """What threads do for a loop, until the loop has heard that it is done."""
@@ -73,18 +77,29 @@ async def _threads_are_done(loop: AbstractEventLoop) -> bool:
 
 
 def _drawn() -> bool:
-    """Draw what would be drawn within the next sixtieth of a second; whether there was anything."""
+    """Draw what would be drawn within the next twentieth of a second; whether there was anything."""
     app = active_app.get(None)
     if app is None or not app._running or not app._screen_stack:
         return False
     if app._resize_event is not None:
         app._check_resize()
         return True
+    if _uncovered(app):
+        return True
     screen = app.screen
     if app._batch_count or not screen.is_mounted or not any(getattr(screen, one) for one in WAITING):
         return False
     screen._on_timer_update()
     return True
+
+
+def _uncovered(app: App[Any]) -> bool:
+    """End the moment in which Textual draws nothing, since another screen has come; whether there was one."""
+    covers = [one for one in app._timers if one.name == COVER and one._task and not one._task.done()]
+    for cover in covers:
+        cover.stop()
+        app.call_later(cover._callback)  # type: ignore[arg-type]
+    return bool(covers)
 
 
 async def settled(pilot: Pilot[Any], pause: Callable[[], Awaitable[None]] = at_rest) -> None:

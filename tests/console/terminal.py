@@ -30,6 +30,10 @@ MOVES = re.compile(
 """Where the cursor goes, what is copied, and whatever else is no text."""
 PRESS, RELEASE, WHEEL_UP, WHEEL_DOWN = "M", "m", 64, 65
 ENTER, ESCAPE, TAB, DOWN = "\r", "\x1b", "\t", "\x1b[B"
+ESCAPE_DELAY = "20"
+"""Milliseconds after which Escape is not taken for Alt any more. Textual looks for that each 0.1 seconds."""
+QUIET, QUIET_AFTER_ESCAPE = 0.06, 0.2
+"""Seconds without a word after which a console at rest has dealt with a key."""
 CTRL_C, CTRL_R, CTRL_U = "\x03", "\x12", "\x15"
 
 
@@ -57,7 +61,8 @@ class Terminal:
             start_new_session=True,
             env=os.environ
             | (surroundings or {})
-            | {HOME_VARIABLE: str(home), "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},
+            | {HOME_VARIABLE: str(home), "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"}
+            | {"ESCDELAY": ESCAPE_DELAY},
             preexec_fn=_take_terminal,  # so that closing it hangs up, and Ctrl-C is a signal
         )
         os.close(theirs)
@@ -109,13 +114,13 @@ class Terminal:
         """
         for key in keys:
             self.send(key)
-            self.settle()
+            self.settle(QUIET_AFTER_ESCAPE if key == ESCAPE else QUIET)
 
     def send(self, keys: str) -> None:
         """Press keys, and look at nothing yet: for what has to be caught in the middle."""
         os.write(self.ours, keys.encode())
 
-    def settle(self, seconds: float = 0.06) -> None:
+    def settle(self, seconds: float = QUIET) -> None:
         """Take in what it writes until it writes nothing for so long, and not for want of a processor."""
         until = time.monotonic() + PATIENCE
         while self.look(seconds) or self._at_work():

@@ -28,6 +28,7 @@ from console import screens, themes
 from console.app import Console
 from console.desk import Desk
 from console.screens.ask import Ask
+from console.screens.asking import Asking
 from console.screens.audiences import AudiencesScreen
 from console.screens.audit import AuditScreen, EntryScreen
 from console.screens.base import ConsoleScreen
@@ -155,7 +156,7 @@ STATES: dict[str, dict[str, type[Screen[Any]]]] = {
 HINT = re.compile("coffees|price of one|until noon")
 """What an empty text area says, in a shade of Textual's own."""
 PICTURES = Path(__file__).parent / "__snapshots__" / "test_matrix"
-BASES = {ConsoleScreen, BlastHands}
+BASES = {ConsoleScreen, BlastHands, Asking}
 """What screens are made from."""
 
 ELSEWHERE = {

@@ -42,7 +42,6 @@ NO_ACTIONS = {
     "keys that no action can have, and examples of keys": (
         "The plan still holds: type the count, or go to Launch with tab.",
         "Press ctrl+q to leave the console.",
-        "esc leaves it as it is",
         "a terminal sends tab for it",
         "a terminal sends enter for it",
         "a terminal sends backspace for it",
@@ -107,6 +106,7 @@ OWN = {
     "blast.cancel": "K",
     "blast.retry": "T",
     "incident.copy": "ctrl+y",
+    "capture.cancel": "f3",
 }
 """Keys of one's own; none of the defaults of these actions is left."""
 
@@ -130,6 +130,10 @@ async def test_sentences_name_the_keys_of_whoever_reads_them(
         assert "Press f7 on any screen" in text_of(pilot)
         await press(pilot, "5")
         assert "Press V to check them all" in text_of(pilot)
+        await press(pilot, "f2", "enter")
+        assert "f3 leaves it as it is" in text_of(pilot)
+        await press(pilot, "f3")
+        assert "f3 leaves it as it is" not in text_of(pilot)
 
 
 async def test_a_blast_names_the_keys_of_whoever_looks_at_it(

@@ -27,6 +27,7 @@ from store import audit, members, programs
 from tests.console.conftest import seat
 from tests.console.hands import rows, settled, shown, text_of, typed
 from tests.console.seed import CAFE, add_members, add_programs, double_members
+from tests.console.steps import press
 
 pytestmark = pytest.mark.anyio
 MakeConsole = Callable[[Desk], Console]
@@ -313,3 +314,15 @@ def test_a_wrong_condition_looks_as_it_did(desk: Desk, console: MakeConsole, sna
         await settled(pilot)
 
     assert snap_compare(console(desk), terminal_size=(80, 24), run_before=ask)
+
+
+async def test_members_are_in_reach_on_a_low_screen(desk: Desk, console: Callable[[Desk], Console]) -> None:
+    app = console(desk)
+    async with app.run_test(size=(60, 16)) as pilot:
+        for size in ((60, 16), (40, 10), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await press(pilot, "enter", "end")
+            table = app.screen.query_one("#members", VirtualTable)
+            assert app.screen.region.contains_region(table.region), size
+            assert "M-0299" in text_of(pilot), size
+            await press(pilot, "escape")

@@ -10,11 +10,18 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
+from textual.timer import Timer
 
 from console.widgets.table.pages import Pages, place_of, visible
 from console.widgets.table.rows import PAGE, Column, PageSource, Row
-from store.errors import PassbellError
+from store.errors import PassbellError, Refused, UsageError
 from store.view import View
+
+AGAIN = 2.0
+"""Seconds after which a list that could not be read is asked for again."""
+
+SENTENCE = 3
+"""Lines in place of rows where there are none: the sentence that says why, under an empty one."""
 
 
 class Said(Message):
@@ -77,6 +84,7 @@ class Paged(ScrollView, can_focus=True):
         self._told: Any = self
         self._loaded = False
         self._trouble = ""
+        self._again: Timer | None = None
         self._refreshing = self._refresh_again = self._filling = False
 
     # What it shows
@@ -150,7 +158,7 @@ class Paged(ScrollView, can_focus=True):
         except PassbellError as error:
             if self._asks(source, view):
                 self._shown = source, view
-                self._take(0, {}, str(error))
+                self._fail(error)
             return
         if self._asks(source, view):
             self._start(source, count, first)
@@ -176,7 +184,7 @@ class Paged(ScrollView, can_focus=True):
         except PassbellError as error:
             if self._loaded or not self._asks(source, view):
                 raise
-            self._take(0, {}, str(error))
+            self._fail(error)
         else:
             if self._asks(source, view):
                 self._shown = source, view
@@ -187,9 +195,19 @@ class Paged(ScrollView, can_focus=True):
             self._refresh_again = False
             self.refresh_rows()
 
+    def _fail(self, error: PassbellError) -> None:
+        """Say why there are no rows. What may pass by itself, such as a store out of reach, is waited for."""
+        if isinstance(error, UsageError | Refused):
+            self._take(0, {}, str(error))
+            return
+        self._take(0, {}, f"{error}. The list comes by itself as soon as it can be read.")
+        if self._again is not None:
+            self._again.stop()
+        self._again = self.set_timer(AGAIN, self.refresh_rows)
+
     def _exchange(self, count: int, pages: dict[int, list[Row]], key: Any) -> None:
         """Take the rows as they are now; redraw only if something changed, and follow the cursor's row."""
-        if self._pages.same(count, pages):
+        if self._loaded and self._pages.same(count, pages):
             return
         before = self.cursor_row
         if self.stick_to_top and not before:
@@ -211,7 +229,7 @@ class Paged(ScrollView, can_focus=True):
         self.post_message(self.Counted(self, count))
 
     def _measure(self, width: int) -> None:
-        if (size := Size(width, self.row_count + self._head)) != self.virtual_size:
+        if (size := Size(width, (self.row_count or SENTENCE) + self._head)) != self.virtual_size:
             self.virtual_size = size
 
     # What is fetched
