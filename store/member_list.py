@@ -52,9 +52,15 @@ def _wallets() -> sa.ColumnElement[str]:
 
 
 def _with_wallet(word: str, dialect: str) -> sa.ColumnElement[bool]:
-    """The members with a pass in a wallet that has this word in its name."""
+    """The members with a pass in a wallet that has this word in its name.
+
+    Postgres guesses that few have it, and would look up each of them; of an array it makes a hash.
+    """
     named = contains(sa.cast(passes.c.wallets, sa.Text), word, dialect)
-    return members.c.id.in_(sa.select(passes.c.member_id).where(named))
+    found = sa.select(passes.c.member_id).where(named)
+    if dialect == "postgresql":
+        return members.c.id == sa.any_(sa.func.array(found.scalar_subquery()))
+    return members.c.id.in_(found)
 
 
 PASS_WORDS = (
