@@ -15,7 +15,7 @@ from textual.widgets import Input, TextArea
 
 from console.app import Console
 from console.desk import Desk
-from console.screens import build
+from console.screens import blast, build
 from store.database import Database
 from store.schema import blasts, programs, workers
 from store.settings import load
@@ -58,11 +58,15 @@ def clock(seeded: tuple[Path, Clock]) -> Iterator[Clock]:
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No blinking cursor: Textual's own switch does not reach every field. And quick hands and answers."""
+    """No blinking cursor: Textual's own switch does not reach every field. And quick hands and answers.
+
+    A busy machine is not taken for a slow store, of which less is asked.
+    """
     monkeypatch.setattr("textual.app.wait_for_idle", at_rest)
     monkeypatch.setattr("textual.pilot.wait_for_idle", at_rest)
     monkeypatch.setattr("textual.command.wait_for", look_at_once)
     monkeypatch.setattr(build, "DEBOUNCE", 0.02)
+    monkeypatch.setattr(blast, "SHARE", 0)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
 
