@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
-from textual.app import App
 from textual.command import Provider
 from textual.events import InputEvent
 from textual.reactive import reactive
@@ -24,7 +23,7 @@ from console.attendance import Attendance
 from console.keymap import Keymap, arrow_for, written
 from console.memory import Memory
 from console.plain import inert_lines
-from console.sheet import Sheet
+from console.styled import Styled
 from console.threads import end_if_left, in_thread
 from store.errors import PassbellError
 from store.roles import why_not
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from textual.binding import Binding
     from textual.dom import DOMNode
     from textual.events import Event, Key
-    from textual.filter import LineFilter
-    from textual.widget import AwaitMount
 
     from console.desk import Desk
     from console.expiry import Weak
@@ -65,7 +62,7 @@ def _palette() -> type[Provider]:
     return Commands
 
 
-class Console(Acting, App[None]):
+class Console(Acting, Styled):
     """One person at a desk, in a terminal. A `blast` is opened at once, in place of the first screen."""
 
     TITLE = "passbell"
@@ -84,8 +81,6 @@ class Console(Acting, App[None]):
         "audit": _lazily("audit", "AuditScreen"),
     }
 
-    stylesheet: Sheet
-
     workers_alive: reactive[int | None] = reactive(None)
     """Workers of this account seen lately; None until the store was asked."""
 
@@ -94,9 +89,6 @@ class Console(Acting, App[None]):
 
     def __init__(self, desk: Desk, blast: int | None = None) -> None:
         super().__init__()
-        for theme in themes.THEMES:
-            self.register_theme(theme)
-        self.stylesheet = Sheet(self.get_css_variables())
         self.desk = desk
         self.keymap = Keymap()
         self.opens_at = blast
@@ -110,28 +102,6 @@ class Console(Acting, App[None]):
         """A key as it is shown: in a word where signs such as an arrow's are not to be drawn."""
         plain = self.desk.opened and self.desk.settings.console.ascii
         return written(binding.key) if plain else super().get_key_display(binding)
-
-    def get_css_variables(self) -> dict[str, str]:
-        """The theme's variables, completed and readable."""
-        self.theme_variables = themes.completed(super().get_css_variables())
-        return self.theme_variables
-
-    def _get_screen(self, screen: Screen[Any] | str) -> tuple[Screen[Any], AwaitMount]:
-        """A screen whose rules of style are read before it is styled, so that once is enough."""
-        screen = self.get_screen(screen)
-        if not screen.is_running:
-            self._load_screen_css(screen)
-            screen._css_update_count = self._css_update_count
-        return super()._get_screen(screen)
-
-    def _load_screen_css(self, screen: Screen[Any]) -> None:
-        """Read a screen's rules. They are of nothing beyond it: what is seen already is not styled anew."""
-        self.stylesheet.take(screen)
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """What drawn lines go through: Textual's, or ours on a terminal without signs or colours."""
-        few = self.console.color_system == "standard" and not self.is_headless  # a picture has all colours
-        return terminal.filters(super().get_line_filters(), without_colours=self.no_color, few_colours=few)
 
     # The actions
 

@@ -136,6 +136,14 @@ class Grid(Paged):
             self._reading = True
             self.refresh()
 
+    def say(self, sentence: str) -> None:
+        """Say something under the header; "" takes the line away."""
+        if sentence != self.line:
+            self.line, self._head = sentence, 2 if sentence else 1
+            self._measure(self.size.width)
+            self.watch_cursor_row(self.cursor_row, self.cursor_row)
+            self.refresh()
+
     def why_none(self) -> str:
         """What is said where there are no rows."""
         return self.empty

@@ -104,13 +104,11 @@ class Paged(ScrollView, can_focus=True):
 
     def refresh_rows(self) -> None:
         """Ask again for what is visible; cursor and scroll stay with the row they are on."""
-        if self._source is None:
-            return
         if self._refreshing:
             self._refresh_again = True
-            return
-        self._refreshing = True
-        self._renew(self._source, self.view)
+        elif self._source is not None:
+            self._refreshing = True
+            self._renew(self._source, self.view)
 
     @property
     def row_count(self) -> int:
@@ -142,14 +140,6 @@ class Paged(ScrollView, can_focus=True):
             return
         self.view = view
         self._start(source, count, first)
-
-    def say(self, sentence: str) -> None:
-        """Say something under the header; "" takes the line away."""
-        if sentence != self.line:
-            self.line, self._head = sentence, 2 if sentence else 1
-            self._measure(self.size.width)
-            self.watch_cursor_row(self.cursor_row, self.cursor_row)
-            self.refresh()
 
     @work(group="begin", exclusive=True)
     async def _begin(self, source: PageSource, view: View) -> None:
@@ -197,13 +187,12 @@ class Paged(ScrollView, can_focus=True):
 
     def _fail(self, error: PassbellError) -> None:
         """Say why there are no rows. What may pass by itself, such as a store out of reach, is waited for."""
-        if isinstance(error, UsageError | Refused):
-            self._take(0, {}, str(error))
-            return
-        self._take(0, {}, f"{error}. The list comes by itself as soon as it can be read.")
+        lasts = isinstance(error, UsageError | Refused)
+        again = "" if lasts else ". The list comes by itself as soon as it can be read."
+        self._take(0, {}, f"{error}{again}")
         if self._again is not None:
             self._again.stop()
-        self._again = self.set_timer(AGAIN, self.refresh_rows)
+        self._again = None if lasts else self.set_timer(AGAIN, self.refresh_rows)
 
     def _exchange(self, count: int, pages: dict[int, list[Row]], key: Any) -> None:
         """Take the rows as they are now; redraw only if something changed, and follow the cursor's row."""
