@@ -106,7 +106,9 @@ async def test_a_blast_from_its_text_to_its_end(house: House, tmp_path: Path) ->
 
 async def test_every_way_to_end(tmp_path: Path) -> None:
     """Killed, reloaded, closed, too many at once, the server gone: each ends its processes and says so."""
-    with serving(tmp_path / "served.log", "--home", str(tmp_path)) as served:
+    with serving(
+        tmp_path / "served.log", "--home", str(tmp_path), "--set", "console.start_worker=false"
+    ) as served:
         async with browsing(tmp_path / "profile") as browser:
             tabs = [await browser.open(served.url)]
             await tabs[0].until("REHEARSAL")
