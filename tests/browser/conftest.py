@@ -70,6 +70,7 @@ def words_of(pid: int) -> bytes:
 def serving(log: Path, *words: str, surroundings: Mapping[str, str] | None = None) -> Iterator[Served]:
     """The server while it is needed; it ends as by Ctrl-C, and has to take its consoles along."""
     command = [*COMMAND, *words, "console", "--web", "--port", "0", "--json"]
+    around = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with (
         open(log, "ab") as errors,
         subprocess.Popen(
@@ -77,7 +78,7 @@ def serving(log: Path, *words: str, surroundings: Mapping[str, str] | None = Non
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, **(surroundings or {})},
+            env={**around, **(surroundings or {})},
         ) as process,
     ):
         served = Served(process, "", log)
