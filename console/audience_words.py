@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from store.audiences import Size, Uses
+    from store.audiences import Uses
+    from store.sizes import Size
 
 NEWEST = 3
 """Blasts that are named; older ones are counted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store import audiences, audit, outline
+from store import audiences, audit, outline, sizes
 from store.audiences import Audience, Selection
 from store.database import Database
 from store.errors import UsageError
@@ -52,10 +52,10 @@ def count(database: Database, program_id: str, saved: Audience) -> int:
     """
     with database.read() as connection:
         members = audiences.count(connection, program_id, saved)
-        due = audiences.is_size_due(audiences.sizes(connection, saved.id, most=1), now())
+        due = sizes.is_due(sizes.newest(connection, saved.id, most=1), now())
     if due and database.may_write:
         with database.write() as connection:
-            audiences.note_size(connection, saved.id, members)
+            sizes.note(connection, saved.id, members)
     return members
 
 

@@ -1,6 +1,6 @@
 """A list as it is looked at leaves the house: as CSV, as JSON lines, or as a portable SQLite file.
 
-The rows are settled at the beginning, 8 bytes each, and then read a few at a time: however long it takes,
+The rows are settled at the beginning, 4 bytes each, and then read a few at a time: however long it takes,
 none comes twice, nobody who writes has to wait, and memory stays as it is. A row that somebody deletes
 meanwhile is left out. What leaves is out of our hands: so it takes an operator, and the audit has who took
 what.

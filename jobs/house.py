@@ -42,7 +42,7 @@ PHONES_SECONDS = 120.0
 LONGEST_STAGE = 86_400.0
 """Seconds without a request after which the stand-ins end, should nobody have ended them."""
 ACTOR = "rehearsal"
-NAME = "Backstube Linden, issued by us"
+NAME = "Linden Card, issued by us"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from jobs import moments
 from jobs.engine.gate import Gate, Message
 from jobs.engine.verdicts import own_text, verdict, when_sent
-from store import audiences, audit, differences, ledger, plans, preferences, programs, texts, views
+from store import audiences, audit, differences, ledger, plans, preferences, programs, sizes, texts, views
 from store.audiences import Audience, Selection, in_words
 from store.consents import PURPOSES
 from store.database import Database
@@ -142,8 +142,8 @@ def plan(
             raise Refused(
                 f"nobody in {found.name} is in this audience ({in_words(chosen)}): nothing was planned"
             )
-        if isinstance(chosen, Audience) and audiences.is_size_due(audiences.sizes(connection, chosen.id), at):
-            audiences.note_size(connection, chosen.id, audiences.count(connection, found.id, chosen, at), at)
+        if isinstance(chosen, Audience) and sizes.is_due(sizes.newest(connection, chosen.id), at):
+            sizes.note(connection, chosen.id, audiences.count(connection, found.id, chosen, at), at)
         blast = plans.seal(connection, blast_id)
         audit.append(
             connection,

@@ -47,7 +47,7 @@ class Worker:
     """One worker. `run` blocks until SIGTERM, SIGINT or SIGHUP, and then settles what is in flight."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        """Raises Refused for a viewer."""
+        """Raises Refused for a viewer, and for an account of Postgres that may only read."""
         database.check_role("worker")
         self.settings = settings
         self.database = database

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -28,17 +28,14 @@ from store.parsing import functions_in
 from store.predicates import BUILT_IN, Field, Known, fields_of, names_in
 from store.predicates import read as read_predicate
 from store.programs import INACTIVE
-from store.schema import audience_members, audience_sizes, audiences, blasts, deliveries, members, passes
-from store.times import Moment, rfc3339
+from store.schema import audience_members, audiences, blasts, deliveries, members, passes
 from store.times import now as clock
+from store.times import rfc3339
 
 Kind = Literal["all", "where", "file"]
 
 LONGEST_NAME = 80
 LONGEST_DESCRIPTION = 400
-SIZE_EVERY = timedelta(hours=1)
-"""A size is noted when somebody asks, but not more often than this."""
-SIZES = 30
 FIRST_NAMES = 10_000
 """Members that are looked at in the order of their names before all who are meant are put in order."""
 DEEPEST = 5
@@ -81,14 +78,6 @@ class Audience:
             "description": self.description,
             "created_at": rfc3339(self.created_at),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How many members an audience had when somebody asked."""
-
-    at: datetime
-    members: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,31 +328,6 @@ def uses(connection: sa.Connection, audience: Audience) -> Uses:
     )
     found = connection.execute(planned.order_by(blasts.c.id.desc()))
     return Uses([(row.id, row.name) for row in found], _naming(connection, audience))
-
-
-def note_size(connection: sa.Connection, audience_id: int, size: int, now: datetime | None = None) -> None:
-    """Keep how many members it has, unless that was noted within the last hour, or it was deleted."""
-    at = now or clock()
-    if is_size_due(sizes(connection, audience_id, most=1), at):
-        row = sa.select(audiences.c.id, sa.literal(at, Moment), sa.literal(size, sa.Integer))
-        connection.execute(
-            audience_sizes.insert().from_select(
-                ["audience_id", "at", "members"], row.where(audiences.c.id == audience_id)
-            )
-        )
-
-
-def is_size_due(known: Sequence[Size], now: datetime) -> bool:
-    """Whether the newest of the known sizes is so old that another is worth keeping."""
-    return not known or now - known[-1].at >= SIZE_EVERY
-
-
-def sizes(connection: sa.Connection, audience_id: int, *, most: int = SIZES) -> list[Size]:
-    """Its newest sizes, the oldest of them first."""
-    of = audience_sizes.c.audience_id == audience_id
-    query = sa.select(audience_sizes.c.at, audience_sizes.c.members).where(of)
-    found = connection.execute(query.order_by(audience_sizes.c.at.desc()).limit(most)).all()
-    return [Size(row.at, row.members) for row in reversed(found)]
 
 
 def _naming(connection: sa.Connection, audience: Audience) -> list[str]:

@@ -6,6 +6,7 @@ them from there.
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -125,8 +126,11 @@ def every_id(connection: sa.Connection, query: sa.Select[Any]) -> array[int]:
     found = array("I")
     # From the driver itself: rows of a million plain numbers take SQLAlchemy four times as long.
     with connection.execute(query) as result:
-        while rows := result.cursor.fetchmany(CHUNK):
-            found = _longer(found, list(map(itemgetter(0), rows)))
+        try:
+            while rows := result.cursor.fetchmany(CHUNK):
+                found = _longer(found, list(map(itemgetter(0), rows)))
+        except sqlite3.Error as error:  # which SQLAlchemy has not seen
+            raise sa.exc.DatabaseError(str(query), None, error) from error
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobs import audiences as verbs
-from store import audiences, audit
+from store import audiences, audit, sizes
 from store.audiences import Selection
 from store.database import Database
 from store.errors import UsageError
@@ -71,6 +71,6 @@ def test_counting_notes_the_size(current_url: str) -> None:
     saved = verbs.save(database, "P1", "all", Selection("where", "name IS NOT NULL OR TRUE = vip"), actor="a")
     numbers = {verbs.count(database, "P1", saved) for _ in range(2)}
     with database.read() as connection:
-        assert [size.members for size in audiences.sizes(connection, saved.id)] == list(numbers)
+        assert [size.members for size in sizes.newest(connection, saved.id)] == list(numbers)
         assert [entry.act for entry in audit.page(connection)] == ["audience.save"]
     database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -217,6 +218,36 @@ def test_a_disk_without_room_is_told_and_nothing_is_left(database: Database, tmp
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith((".passbell-", "m."))]
     assert taken(database) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EBADF, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_takes_exports_too(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)  # there is no such file system at hand: NFS is one
+    other = tmp_path / ".passbell-half-abcd_123"
+    other.mkdir()
+    assert write(database, tmp_path / "m.csv", exports.of_members("P1", View())) == ROWS
+    assert {path.name for path in tmp_path.iterdir()} >= {"m.csv", other.name}
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".passbell-")] == [other]
+
+
+def test_only_what_a_killed_export_left_is_taken_away(database: Database, tmp_path: Path) -> None:
+    mine, named_alike, left = (
+        tmp_path / name for name in (".passbell-notes", ".passbell-half-mine", ".passbell-half-abcd_123")
+    )
+    for folder in (mine, named_alike, left):
+        folder.mkdir()
+        (folder / "words.txt").write_text("kept")
+    (tmp_path / ".passbell-half-abcd_124").symlink_to(mine)
+    (tmp_path / ".passbell-half-abcd_125").write_text("a file")
+    write(database, tmp_path / "m.csv", exports.of_members("P1", View()))
+    assert not left.exists()
+    assert [(folder / "words.txt").read_text() for folder in (mine, named_alike)] == ["kept", "kept"]
+    assert len([path for path in tmp_path.iterdir() if path.name.startswith(".passbell-half-")]) == 3
 
 
 # Who takes what out of the house is in the audit

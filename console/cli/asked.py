@@ -24,5 +24,5 @@ def typed(question: str, expected: str, otherwise: str) -> None:
 
 
 def _needs_terminal() -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: give --yes")

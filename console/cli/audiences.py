@@ -15,8 +15,9 @@ from console.plain import inert, inert_lines
 from jobs import audiences as verbs
 from store import audiences as store
 from store import explain as explaining
-from store import members, presets, programs
+from store import members, presets, programs, sizes
 from store.errors import UsageError
+from store.sizes import Size
 from store.times import now, rfc3339
 
 SAMPLE = 5
@@ -152,10 +153,10 @@ def list_(desk: Desk, program: str | None, as_json: bool) -> None:
         names = {row.program.id: row.program.name for row in programs.list_programs(connection, account)}
         wanted = programs.get(connection, program, account).id if program is not None else None
         saved = [one for one in store.list_all(connection, wanted) if one.program_id in names]
-        sizes = {one.id: store.sizes(connection, one.id) for one in saved}
+        noted = {one.id: sizes.newest(connection, one.id) for one in saved}
     if as_json:
         for one in saved:
-            print_json(one.as_json() | {"sizes": sizes_as_json(sizes[one.id])})
+            print_json(one.as_json() | {"sizes": sizes_as_json(noted[one.id])})
         return
     click.echo(desk.settings.mode)
     if not saved:
@@ -169,8 +170,8 @@ def list_(desk: Desk, program: str | None, as_json: bool) -> None:
                 one.name,
                 one.kind,
                 one.expression,
-                sizes[one.id][-1].members if sizes[one.id] else None,
-                sparkline(sizes[one.id]),
+                noted[one.id][-1].members if noted[one.id] else None,
+                sparkline(noted[one.id]),
                 (rfc3339(one.created_at) or "")[:10],
                 one.description,
             )
@@ -194,9 +195,9 @@ def show(desk: Desk, program: str, name: str, as_json: bool) -> None:
     with desk.database.read() as connection:
         condition = store.condition(connection, found.id, saved)
         some = members.page(connection, found.id, condition=condition, limit=SAMPLE)
-        sizes, uses = store.sizes(connection, saved.id), store.uses(connection, saved)
+        noted, uses = sizes.newest(connection, saved.id), store.uses(connection, saved)
     if as_json:
-        facts = {"count": count, "sample": [one.external_id for one in some], "sizes": sizes_as_json(sizes)}
+        facts = {"count": count, "sample": [one.external_id for one in some], "sizes": sizes_as_json(noted)}
         print_json(saved.as_json() | facts | {"used_by": uses_as_json(uses)})
         return
     click.echo(f"{desk.settings.mode}: {inert(found.name)}: {inert(store.in_words(saved))}")
@@ -205,7 +206,7 @@ def show(desk: Desk, program: str, name: str, as_json: bool) -> None:
     click.echo(f"{how_many(count)} now{', among them:' if some else ''}")
     for one in some:
         click.echo(f"  {inert(one.external_id)}  {inert(one.name, 60)}")
-    click.echo(f"sizes:   {sparkline(sizes)}  {sizes_in_words(sizes)}")
+    click.echo(f"sizes:   {sparkline(noted)}  {sizes_in_words(noted)}")
     click.echo(f"used by: {inert(uses_in_words(uses))}")
 
 
@@ -263,9 +264,9 @@ def delete(desk: Desk, program: str, name: str, as_json: bool) -> None:
         click.echo(f"{desk.settings.mode}: deleted {inert(saved.name)}")
 
 
-def sizes_as_json(sizes: list[store.Size]) -> list[dict[str, object]]:
+def sizes_as_json(noted: list[Size]) -> list[dict[str, object]]:
     """How many they were, the oldest first."""
-    return [{"at": rfc3339(size.at), "members": size.members} for size in sizes]
+    return [{"at": rfc3339(size.at), "members": size.members} for size in noted]
 
 
 def uses_as_json(uses: store.Uses) -> dict[str, object]:

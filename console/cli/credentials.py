@@ -63,7 +63,7 @@ def apple(desk: Desk, certificate: Path, key: Path | None, wwdr: Path | None, as
     try:
         state = keep(desk.settings.apple.key_password.get_secret_value() or None)
     except verbs.PasswordNeeded as locked:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise UsageError(f"{locked}: give it in {PASSWORD_VARIABLE}") from None
         state = keep(click.prompt(f"Password of {inert(str(certificate))}", hide_input=True, err=True))
     _kept(desk, state, as_json)

@@ -22,8 +22,9 @@ from console.widgets.columns import MEMBER_COLUMNS
 from console.widgets.figures import fact_lines
 from console.widgets.members import MemberSource
 from console.widgets.table import Column, Row, VirtualTable, in_hand
-from store import audiences, programs
-from store.audiences import Audience, Size
+from store import audiences, programs, sizes
+from store.audiences import Audience
+from store.sizes import Size
 from store.times import now
 from store.view import View
 from store.views import Fact, pick
@@ -76,7 +77,7 @@ class AudienceSource:
             self.programs = programs.names(connection, account)
             found = [one for one in audiences.list_all(connection) if one.program_id in self.programs]
             self.found = {one.id: one for one in found}
-            self.sizes = {one.id: audiences.sizes(connection, one.id) for one in found}
+            self.sizes = {one.id: sizes.newest(connection, one.id) for one in found}
             self.shown = pick(connection, self._facts, found, view)
 
         await self._screen.app.read(read)
@@ -87,15 +88,15 @@ class AudienceSource:
         return [self._row(one) for one in self.shown[offset : offset + limit]]
 
     def _size(self, one: Audience) -> int | None:
-        sizes = self.sizes[one.id]
-        return sizes[-1].members if sizes else None
+        noted = self.sizes[one.id]
+        return noted[-1].members if noted else None
 
     def _row(self, one: Audience) -> Row:
-        sizes = self.sizes[one.id]
-        newest = f"{sizes[-1].members:,}" if sizes else Text("…", "$quiet")
+        noted = self.sizes[one.id]
+        newest = f"{noted[-1].members:,}" if noted else Text("…", "$quiet")
         saved_on = f"{one.created_at:%Y-%m-%d}"
         name, program = one.name, self.programs[one.program_id]
-        return one.id, (name, program, newest, Text(sparkline(sizes), "$accent"), _who(one), saved_on)
+        return one.id, (name, program, newest, Text(sparkline(noted), "$accent"), _who(one), saved_on)
 
 
 def _who(one: Audience) -> str:
@@ -152,7 +153,7 @@ class AudiencesScreen(ConsoleScreen):
         from jobs.audiences import count
 
         source, database = self._source, self.app.desk.database
-        due = [one for id_, one in source.found.items() if audiences.is_size_due(source.sizes[id_], now())]
+        due = [one for id_, one in source.found.items() if sizes.is_due(source.sizes[id_], now())]
         for one in due:
             await self.app.act(partial(count, database, one.program_id, one))
         if due:
@@ -190,11 +191,11 @@ class AudiencesScreen(ConsoleScreen):
 
     @work(group="uses", exclusive=True)
     async def _read_uses(self, shown: Audience) -> None:
-        uses, sizes = await self.app.read(
-            lambda connection: (audiences.uses(connection, shown), audiences.sizes(connection, shown.id))
+        uses, noted = await self.app.read(
+            lambda connection: (audiences.uses(connection, shown), sizes.newest(connection, shown.id))
         )
         facts = {"about": shown.description, "who": inert(_who(shown), LONGEST)}
-        facts["sizes"] = sizes_in_words(sizes) if sizes else ""
+        facts["sizes"] = sizes_in_words(noted) if noted else ""
         facts["used by"] = uses_in_words(uses)
         told = self.query_one("#uses", Static)
         told.update(Content("\n").join(fact_lines(facts, max(told.size.width, WIDTH) - 2)))

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.actions import bindings
-from console.keymap import key_of, keyed
+from console.keymap import keyed
 from console.plain import inert_lines
 from console.screens.base import ConsoleScreen
 from console.widgets.table import VirtualTable
@@ -202,10 +202,10 @@ class HomeScreen(ConsoleScreen):
         if settings.live and not settings.passkit.api_key:
             return keyed(OWN_STEPS)
         if found.programs:
-            return keyed(FIRST_STEPS).format(where=": your programs and their members are there")
+            return keyed(FIRST_STEPS.format(where=": your programs and their members are there"))
         stand_in = "" if settings.live else " of the stand-in PassKit"
-        first = f", then {key_of('programs.sync')}: read programs and members{stand_in}"
-        return keyed(FIRST_STEPS).format(where=first)
+        first = f", then <programs.sync>: read programs and members{stand_in}"
+        return keyed(FIRST_STEPS.format(where=first))
 
     # Opening
 

@@ -1,4 +1,4 @@
-"""A stand-in for Google's Wallet API: tokens, classes and objects, save links, callbacks, and faults."""
+"""A stand-in for Google's Wallet API: tokens, classes and objects, and faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qs
 
-import httpx
 import jwt
 from cryptography.hazmat.primitives import serialization
 from starlette.applications import Starlette
@@ -26,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 from jobs.rehearsal.gateway import left
 from jobs.rehearsal.google_callbacks import Signer
 from jobs.rehearsal.google_faults import STRIKES, Faults, read_faults
+from jobs.rehearsal.google_phones import Phones
 from jobs.rehearsal.google_world import RESOURCES, Alert, Refusal, World
 from store.errors import UsageError
 
@@ -37,7 +37,6 @@ Sever = Callable[[tuple[str, int]], None]
 SCOPE = "https://www.googleapis.com/auth/wallet_object.issuer"
 TOKEN_URI = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-LONGEST_JWT = 1_800
 
 
 @dataclass
@@ -48,7 +47,6 @@ class Stats:
     tokens: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_call: Counter[str] = field(default_factory=Counter)
-    callbacks: int = 0
 
 
 class Google:
@@ -77,6 +75,7 @@ class Google:
         self.clock, self.sever = clock, sever
         self.world = World(issuer, clock, on_alert)
         self.signer = Signer(callback_root, issuer)
+        self.phones = Phones(self.world, self.signer, self.email, self._public_key)
         self.stats = Stats()
         self.closing = asyncio.Event()
         self._random = Random(f"{seed}/google")
@@ -87,10 +86,7 @@ class Google:
         self.app = Starlette(
             routes=[
                 Route("/token", self.token, methods=["POST"]),
-                Route("/gp/m/issuer/keys", self.keys),
-                Route("/gp/v/save/{jwt}", self.open_link),
-                Route("/_rehearsal/save", self.save, methods=["POST"]),
-                Route("/_rehearsal/remove", self.remove, methods=["POST"]),
+                *self.phones.routes(),
                 Route("/_rehearsal/stats", self.get_stats),
                 Route("/_rehearsal/faults", self.put_faults, methods=["PUT"]),
                 Route("/_rehearsal/expire-tokens", self.expire_tokens, methods=["POST"]),
@@ -219,79 +215,6 @@ class Google:
             luck -= getattr(faults, name)
         return ""
 
-    # Phones
-
-    async def keys(self, _: Request) -> Response:
-        """The root keys of callbacks."""
-        return JSONResponse(self.signer.published(self.clock()))
-
-    async def open_link(self, request: Request) -> Response:
-        """A save link is opened on a phone, and the pass saved."""
-        return await self._saved(request.path_params["jwt"], None)
-
-    async def save(self, request: Request) -> Response:
-        """The same by JSON: {"jwt", "callback"}; without a callback's URL, the class's own is called."""
-        told = await request.json()
-        return await self._saved(str(told["jwt"]), told.get("callback"))
-
-    async def remove(self, request: Request) -> Response:
-        """A user removes a pass: {"object_id", "callback"}."""
-        told = await request.json()
-        resource = self._resource_of(str(told["object_id"]))
-        if resource is None:
-            return JSONResponse({"error": "no such object"}, 404)
-        self.world.remove(resource, told["object_id"])
-        return JSONResponse(
-            {"callbacks": [await self._call(resource, told["object_id"], "del", told.get("callback"))]}
-        )
-
-    async def _saved(self, token: str, callback: str | None) -> Response:
-        try:
-            objects = self._referenced(token)
-        except (jwt.PyJWTError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        statuses = []
-        for resource, identifier in objects:
-            self.world.save(resource, identifier)
-            statuses.append(await self._call(resource, identifier, "save", callback))
-        return JSONResponse({"objects": [identifier for _, identifier in objects], "callbacks": statuses})
-
-    def _referenced(self, token: str) -> list[tuple[str, str]]:
-        """(resource, id) of what a save JWT refers to. Raises for everything that Google would not take."""
-        if len(token) > LONGEST_JWT:
-            raise ValueError(f"the JWT has {len(token)} characters: {LONGEST_JWT} are safe")
-        options: Any = {"verify_iat": False, "require": ["iss", "aud", "iat"]}
-        claims = jwt.decode(token, self._public_key, ["RS256"], audience="google", options=options)
-        if claims["iss"] != self.email or claims.get("typ") != "savetowallet":
-            raise ValueError("iss or typ is wrong")
-        if not isinstance(claims["iat"], int) or claims["iat"] > self.clock() + 300:
-            raise ValueError("iat has to be the present, in whole seconds")
-        found = []
-        for name, entries in claims["payload"].items():
-            for entry in entries:
-                resource = name.removesuffix("s")
-                if resource not in RESOURCES or entry["id"] not in self.world.kept[resource]:
-                    raise ValueError(f"there is no {resource} {entry['id']}")
-                found.append((resource, str(entry["id"])))
-        return found
-
-    def _resource_of(self, identifier: str) -> str | None:
-        objects = (one for one in RESOURCES if one.endswith("Object"))
-        return next((one for one in objects if identifier in self.world.kept[one]), None)
-
-    async def _call(self, resource: str, identifier: str, event: str, url: str | None) -> int | None:
-        """Send the callback; its answer's status, None where the class wants none."""
-        class_id = self.world.kept[resource][identifier]["classId"]
-        design = self.world.kept[resource.replace("Object", "Class")][class_id]
-        url = url or design.get("callbackOptions", {}).get("url")
-        if not url:
-            return None
-        body = self.signer.signed(class_id, identifier, event, self.clock())
-        self.stats.callbacks += 1
-        async with httpx.AsyncClient(timeout=10, trust_env=False, verify=False) as client:
-            answer = await client.post(url, content=body, headers={"content-type": "application/json"})
-        return answer.status_code
-
     # Looking at it
 
     async def get_stats(self, _: Request) -> Response:
@@ -303,7 +226,7 @@ class Google:
                 "tokens": self.stats.tokens,
                 "by_status": dict(self.stats.by_status),
                 "by_call": dict(self.stats.by_call),
-                "callbacks": self.stats.callbacks,
+                "callbacks": self.phones.callbacks,
                 "objects": sum(len(kept) for name, kept in world.kept.items() if name.endswith("Object")),
                 "users": sum(count > 0 for count in world.users.values()),
                 "messages": dict(world.messages),

@@ -96,39 +96,7 @@ class PassKit:
         self.world = world
         self.phones = phones
         self.clock = clock
-        self.routes: dict[str, dict[str, Handler]] = {
-            "/user/profile": {"GET": self.profile},
-            "/members/programs/list": {"POST": self.list_classes(MEMBERSHIP, PROGRAM)},
-            "/members/program/{}": {"GET": self.get_class(MEMBERSHIP, PROGRAM)},
-            "/members/tiers/list": {"POST": self.list_groups(MEMBERSHIP, TIER, "programId")},
-            "/members/tier/{}/{}": {"GET": self.get_tier},
-            "/members/member/list/{}": {"POST": self.list_passes(MEMBERSHIP, MEMBER_FIELDS)},
-            "/members/count/{}": {"POST": self.count_passes(MEMBERSHIP, MEMBER_FIELDS)},
-            "/members/member/id/{}": {"GET": self.get_pass(MEMBERSHIP)},
-            "/members/member/externalId/{}/{}": {"GET": self.get_by_external(MEMBERSHIP)},
-            "/members/member": {"PUT": self.put_pass(MEMBERSHIP)},
-            "/coupon/singleUse/campaigns/list": {"POST": self.list_classes(SINGLE_COUPON, CAMPAIGN)},
-            "/coupon/singleUse/campaign/{}": {"GET": self.get_class(SINGLE_COUPON, CAMPAIGN)},
-            "/coupon/singleUse/offers/list": {"POST": self.list_groups(SINGLE_COUPON, OFFER, "campaignId")},
-            "/coupon/singleUse/coupons/list/{}": {"POST": self.list_passes(SINGLE_COUPON, COUPON_FIELDS)},
-            "/coupon/singleUse/coupons/count/{}": {"POST": self.count_passes(SINGLE_COUPON, COUPON_FIELDS)},
-            "/coupon/singleUse/coupon/{}": {"GET": self.get_pass(SINGLE_COUPON)},
-            "/coupon/singleUse/coupon/externalId/{}/{}": {"GET": self.get_by_external(SINGLE_COUPON)},
-            "/coupon/singleUse/coupon": {"PUT": self.put_pass(SINGLE_COUPON)},
-            "/eventTickets/productions": {"POST": self.list_classes(EVENT_TICKET, PRODUCTION)},
-            "/eventTickets/production/{}": {"GET": self.get_class(EVENT_TICKET, PRODUCTION)},
-            "/eventTickets/ticketTypes/{}": {
-                "POST": self.list_groups(EVENT_TICKET, TICKET_TYPE, "productionId")
-            },
-            "/eventTickets/tickets/list": {"POST": self.list_tickets},
-            "/eventTickets/tickets/count": {"POST": self.count_tickets},
-            "/eventTickets/ticket/id/{}": {"GET": self.get_pass(EVENT_TICKET)},
-            "/eventTickets/ticket": {"PUT": self.put_pass(EVENT_TICKET)},
-            "/flights/boardingRecord": {"POST": self.get_boarding_record, "PUT": self.put_boarding_record},
-            "/template/data/{}": {"GET": self.get_template},
-            "/templates/list": {"POST": self.list_templates},
-            "/template": {"PUT": self.put_template},
-        }
+        self.routes = _routes(self)
 
     @contextmanager
     def one_moment(self) -> Iterator[float]:
@@ -360,6 +328,41 @@ class PassKit:
 
     def full(self, entry: Pass) -> dict[str, Any]:
         return entry.kind.message.full(entry.message)
+
+
+def _routes(of: PassKit) -> dict[str, dict[str, Handler]]:
+    """Where the handlers are reached: path and method."""
+    return {
+        "/user/profile": {"GET": of.profile},
+        "/members/programs/list": {"POST": of.list_classes(MEMBERSHIP, PROGRAM)},
+        "/members/program/{}": {"GET": of.get_class(MEMBERSHIP, PROGRAM)},
+        "/members/tiers/list": {"POST": of.list_groups(MEMBERSHIP, TIER, "programId")},
+        "/members/tier/{}/{}": {"GET": of.get_tier},
+        "/members/member/list/{}": {"POST": of.list_passes(MEMBERSHIP, MEMBER_FIELDS)},
+        "/members/count/{}": {"POST": of.count_passes(MEMBERSHIP, MEMBER_FIELDS)},
+        "/members/member/id/{}": {"GET": of.get_pass(MEMBERSHIP)},
+        "/members/member/externalId/{}/{}": {"GET": of.get_by_external(MEMBERSHIP)},
+        "/members/member": {"PUT": of.put_pass(MEMBERSHIP)},
+        "/coupon/singleUse/campaigns/list": {"POST": of.list_classes(SINGLE_COUPON, CAMPAIGN)},
+        "/coupon/singleUse/campaign/{}": {"GET": of.get_class(SINGLE_COUPON, CAMPAIGN)},
+        "/coupon/singleUse/offers/list": {"POST": of.list_groups(SINGLE_COUPON, OFFER, "campaignId")},
+        "/coupon/singleUse/coupons/list/{}": {"POST": of.list_passes(SINGLE_COUPON, COUPON_FIELDS)},
+        "/coupon/singleUse/coupons/count/{}": {"POST": of.count_passes(SINGLE_COUPON, COUPON_FIELDS)},
+        "/coupon/singleUse/coupon/{}": {"GET": of.get_pass(SINGLE_COUPON)},
+        "/coupon/singleUse/coupon/externalId/{}/{}": {"GET": of.get_by_external(SINGLE_COUPON)},
+        "/coupon/singleUse/coupon": {"PUT": of.put_pass(SINGLE_COUPON)},
+        "/eventTickets/productions": {"POST": of.list_classes(EVENT_TICKET, PRODUCTION)},
+        "/eventTickets/production/{}": {"GET": of.get_class(EVENT_TICKET, PRODUCTION)},
+        "/eventTickets/ticketTypes/{}": {"POST": of.list_groups(EVENT_TICKET, TICKET_TYPE, "productionId")},
+        "/eventTickets/tickets/list": {"POST": of.list_tickets},
+        "/eventTickets/tickets/count": {"POST": of.count_tickets},
+        "/eventTickets/ticket/id/{}": {"GET": of.get_pass(EVENT_TICKET)},
+        "/eventTickets/ticket": {"PUT": of.put_pass(EVENT_TICKET)},
+        "/flights/boardingRecord": {"POST": of.get_boarding_record, "PUT": of.put_boarding_record},
+        "/template/data/{}": {"GET": of.get_template},
+        "/templates/list": {"POST": of.list_templates},
+        "/template": {"PUT": of.put_template},
+    }
 
 
 def total(rows: list[dict[str, Any]], filters: Row, fields: Fields) -> int:

@@ -70,9 +70,9 @@ class Sent:
     def _shown(self, verdict: str) -> str:
         """What became of an accepted one, by the last step that is known."""
         if self.row["fetched_at"] is not None:
-            return f"a phone fetched the pass with the text at {self.row['fetched_at']}"
+            return f"a phone fetched the pass with the text at {_in_words(self.row['fetched_at'])}"
         if self.row["listed_at"] is not None:
-            return f"a phone asked at {self.row['listed_at']}, and has not fetched the pass yet"
+            return f"a phone asked at {_in_words(self.row['listed_at'])}, and has not fetched the pass yet"
         if self.row["channel"] == "apple":
             return "Apple took the push; no phone has asked what has changed since"
         if self.row["has_users"] is False:
@@ -177,3 +177,8 @@ def of_blast(blast: Blast, at: datetime, zone: str | None) -> list[str]:
     if blast.undo_left(at) and blast.sends_from is not None:
         told.append(f"the undo window is open until {moments.in_words(blast.sends_from, zone)}")
     return told
+
+
+def _in_words(moment: str) -> str:
+    """A moment of the ledger as every other one is told."""
+    return moments.in_words(datetime.fromisoformat(moment), None)

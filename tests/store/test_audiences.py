@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 import sqlalchemy as sa
 
-from store import audiences, outline, presets
+from store import audiences, outline, presets, sizes
 from store.audiences import Selection
 from store.database import Database
 from store.errors import Refused, UsageError
@@ -115,13 +115,13 @@ def test_a_replaced_audience_stays_the_same_one(database: Database) -> None:
         database, "x", Selection("file", "ids.csv", ids(database, "001", "002")), description=" why "
     )
     with database.write() as connection:
-        audiences.note_size(connection, first.id, 2, NOW)
+        sizes.note(connection, first.id, 2, NOW)
     second = save(database, "x", RICH, replace=True)
     assert (second.id, second.created_at, second.description) == (first.id, first.created_at, "why")
     assert count(database, second) == 5
     with database.read() as connection:
         assert connection.execute(sa.select(audience_members)).all() == []
-        assert [size.members for size in audiences.sizes(connection, second.id)] == [2]
+        assert [size.members for size in sizes.newest(connection, second.id)] == [2]
     third = save(
         database, "x", Selection("file", "ids.csv", ids(database, "003")), replace=True, description=""
     )
@@ -139,17 +139,17 @@ def test_a_size_is_noted_once_an_hour(database: Database) -> None:
     hours = [(0.0, 10), (0.5, 11), (0.99, 12), (1.0, 13), (1.5, 14), (26.0, 15)]
     with database.write() as connection:
         for after, members_ in hours:
-            audiences.note_size(connection, saved.id, members_, NOW + timedelta(hours=after))
-        audiences.note_size(connection, saved.id + 1, 5, NOW)  # deleted meanwhile
-        noted = audiences.sizes(connection, saved.id)
+            sizes.note(connection, saved.id, members_, NOW + timedelta(hours=after))
+        sizes.note(connection, saved.id + 1, 5, NOW)  # deleted meanwhile
+        noted = sizes.newest(connection, saved.id)
         assert [(size.at, size.members) for size in noted] == [
             (NOW, 10),
             (NOW + timedelta(hours=1), 13),
             (NOW + timedelta(hours=26), 15),
         ]
-        assert audiences.sizes(connection, saved.id, most=2) == noted[1:]
+        assert sizes.newest(connection, saved.id, most=2) == noted[1:]
         audiences.delete(connection, "P1", "x")
-        assert audiences.sizes(connection, saved.id) == []
+        assert sizes.newest(connection, saved.id) == []
 
 
 def test_an_audience_that_another_names_is_not_deleted(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import audit, blast_lists, catalogue, deliveries, imports, members, programs, views
-from store.database import Database
+from store.database import Database, StoreUnavailable
 from store.errors import UsageError
 from store.filters import HOW
 from store.member_list import COLUMNS
 from store.schema import members as table
 from store.schema import passes
 from store.views import Held, View
-from tests.store.crowd import NAMES, member, open_store
+from tests.store.crowd import NAMES, add_members, member, open_store
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ROWS = 60
@@ -279,6 +280,23 @@ def test_a_page_far_down_comes_from_the_held_order(
         fresh = members.page(connection, "P1", view=view, offset=20, limit=10, held=held)
         assert fresh[:9] == plain[1][1:]
         assert len(fresh) == 10
+
+
+def test_a_store_that_breaks_off_in_the_middle_of_a_list_is_told_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "passbell.db"
+    database = open_store(f"sqlite:///{file}")
+    add_members(database, [member(f"M-{number:05d}", name="x" * 200) for number in range(20_000)])
+    query = sa.select(table.c.id, table.c.name).order_by(table.c.id)
+    with database.read() as connection:
+        assert len(views.every_id(connection, query)) == 20_000
+    database.close()
+    with file.open("r+b") as pages:
+        pages.seek(file.stat().st_size // 2)
+        pages.write(b"\xff" * 400_000)
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(StoreUnavailable, match="cannot be used: "), database.read() as connection:
+        views.every_id(connection, query)
+    database.close()
 
 
 def test_ids_of_any_size_keep_their_order(database: Database) -> None:
