@@ -41,7 +41,7 @@ def console(use: Use, blast: int | None, in_browser: bool, port: int | None, as_
 def _serve(use: Use, blast: int | None, port: int, as_json: bool) -> None:
     if find_spec("textual_serve") is None:
         raise UsageError(
-            "the console in a browser needs one package more: make browser, or pip install 'passbell[browser]'"
+            "the console in a browser needs a package more: make browser, or pip install 'passbell[browser]'"
         )
     from console.browser.serve import serve
     from jobs.worker_log import set_up_log

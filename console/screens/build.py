@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textual import on, work
+from textual import getters, on, work
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
@@ -56,7 +56,10 @@ NOBODY = {
     "file": "Nobody yet: name a file and press Enter.",
 }
 NO_PROGRAMS = "There are no programs yet: press <app.programs> for them, then <programs.sync> to sync."
+FITS_NOBODY = "Nobody: no member is so. Ask for less, or choose another program."
 WRONG = "Nobody: what is wrong is said above."
+ASKED_IN = {"where": "#words", "file": "#path"}
+"""Where a way is answered: there the cursor goes once it is chosen."""
 REJECTS = 3
 
 
@@ -78,6 +81,8 @@ class BuildScreen(ConsoleScreen):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (40, "-tall")]
     mode = "audiences"
+
+    _condition = getters.query_one(Condition)
 
     def __init__(self, program_id: str | None = None, audience: Audience | None = None) -> None:
         """A new audience, in the program if it is given; or one that is saved, to be changed."""
@@ -137,10 +142,6 @@ class BuildScreen(ConsoleScreen):
         return str(self.query_one("#way", Select).value)
 
     @property
-    def _condition(self) -> Condition:
-        return self.query_one(Condition)
-
-    @property
     def _fields(self) -> Fields:
         program, way = self.query_one("#program", Select), self._way
         words = {"file": self.query_one("#path", Input).value, "where": self._condition.words}
@@ -157,6 +158,8 @@ class BuildScreen(ConsoleScreen):
         self.query_one("#path", Input).clear()
         self._say_way(self._way)
         self._ask()
+        if isinstance(self.focused, Select) and self._way in ASKED_IN:
+            self.query_one(ASKED_IN[self._way]).focus()
 
     def _say_way(self, way: str) -> None:
         self.query_one("#asks").display = way == "file"
@@ -215,7 +218,7 @@ class BuildScreen(ConsoleScreen):
             return False
         self._chosen, self._answered = chosen, fields
         self._hint()
-        self.query_one("#members", VirtualTable).show(source)
+        self.query_one("#members", VirtualTable).show(source, empty=FITS_NOBODY)
         if chosen.kind == "where":
             self._condition.explain(program_id, fields.words)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -12,8 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from console.cli import asked
 from console.desk import Desk
 from store import programs
+from store.errors import UsageError
 from store.settings import load
 from tests.cli.conftest import COMMAND, Done, Passbell
 
@@ -170,6 +173,17 @@ def test_output_that_nobody_takes(tmp_path: Path, taken: str, code: int, told: s
     )
     assert (done.returncode, done.stderr.startswith(told), "unforeseen" in done.stderr) == (code, True, False)
     assert not list(tmp_path.glob("error-*"))
+
+
+@pytest.mark.parametrize("taken", [None, io.StringIO("y\n")], ids=["closed", "no terminal"])
+def test_where_nobody_can_be_asked_nothing_is_done(
+    monkeypatch: pytest.MonkeyPatch, taken: io.StringIO | None
+) -> None:
+    monkeypatch.setattr("sys.stdin", taken)
+    with pytest.raises(UsageError, match="nobody can be asked here: give --yes"):
+        asked.confirm("Issue passes?", "nothing was issued")
+    with pytest.raises(UsageError, match="nobody can be asked here: give --yes"):
+        asked.typed("Type its id", "KL-7", "nothing was changed")
 
 
 def test_a_login_or_a_host_that_is_no_text_is_one_here(

@@ -19,7 +19,7 @@ from console.screens.ask import Ask
 from console.screens.audiences import AudiencesScreen
 from console.screens.build import BuildScreen
 from jobs.intake import files
-from store import audiences
+from store import audiences, sizes
 from store.audiences import Audience, Selection
 from tests.console.hands import rows, settled, shown, text_of, typed
 from tests.console.seed import CAFE, COUPONS, NOW, Clock
@@ -70,7 +70,7 @@ async def test_the_list_shows_who_is_in_each_audience_now(
         with desk.database.write() as connection:
             gold = audiences.by_name(connection, CAFE, "gold")
             for days, size in ((3, 80), (2, 95), (1, 70)):
-                audiences.note_size(connection, gold.id, size, clock.at - timedelta(days=days))
+                sizes.note(connection, gold.id, size, clock.at - timedelta(days=days))
             others = Selection("where", "NOT in_audience('gold')")
             audiences.save(connection, CAFE, "others", others, description="not yet [/gold]", now=clock.at)
         await settled(pilot)
@@ -354,7 +354,7 @@ def test_audiences_look_as_they_did(
     with desk.database.write() as connection:
         gold = audiences.by_name(connection, CAFE, "gold")
         for days, members in ((4, 80), (3, 95), (2, 70), (1, 90)):
-            audiences.note_size(connection, gold.id, members, clock.at - timedelta(days=days))
+            sizes.note(connection, gold.id, members, clock.at - timedelta(days=days))
 
     async def open_(pilot: Pilot[Any]) -> None:
         await settled(pilot)

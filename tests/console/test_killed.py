@@ -419,3 +419,25 @@ def check_imports(home: Home) -> None:
     assert count == (count_members(home.database) if imported(home) else 0)
     assert len(entries) == len(imported(home))
     assert not list(home.path.glob("intake-*"))
+
+
+def test_who_is_not_told_of_the_hang_up_ends_all_the_same(tmp_path: Path, terminals: list[Terminal]) -> None:
+    # As under `make` or `sudo`: they are told, and keep it to themselves.
+    (tmp_path / "passbell.toml").write_text("[console]\nstart_worker = false\n")
+    settings = load(tmp_path, {"engine.undo_seconds": "300"})
+    database = Database(settings.store_url)
+    migrate(database)
+    with database.write() as connection:
+        add_programs(connection, settings.account)
+    add_members(database, CAFE, 5)
+    plan = plans.plan(database, settings, program=CAFE, chosen=Selection("all"), text="Cake", actor="ann")
+    expect = plan.tally.counts["pending"]
+    blasts.launch(database, settings, plan.blast.id, expect=expect, actor="ann", ring=lambda _: None)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        terminals.append(Terminal(tmp_path, "console", "--blast", str(plan.blast.id)))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    terminals[-1].wait_for("seconds until the first message leaves")  # drawn anew each second
+    terminals[-1].hang_up()
+    assert terminals[-1].child.returncode == 0
