@@ -11,7 +11,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
-from textual.command import Provider
 from textual.events import InputEvent
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -56,19 +55,12 @@ def _lazily(module: str, name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-def _palette() -> type[Provider]:
-    from console.palette import Commands
-
-    return Commands
-
-
 class Console(Acting, Styled):
     """One person at a desk, in a terminal. A `blast` is opened at once, in place of the first screen."""
 
     TITLE = "passbell"
     CSS_PATH = "styles/console.tcss"
     BINDINGS = bindings("app")
-    COMMANDS = {_palette}
     ENABLE_COMMAND_PALETTE = True
     DEFAULT_MODE = "opening"
     MODES = {
@@ -202,6 +194,13 @@ class Console(Acting, Styled):
         from console.screens.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
+
+    def action_command_palette(self) -> None:
+        """Whatever can be found by its name."""
+        from console.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_keys(self) -> None:
         """Which key does what, to be changed."""

@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from console import themes
 from console.actions import Acting, Action, at_hand, of_scope
 from console.plain import inert
+from console.screens.drawn import Window
 from console.screens.help import keys_of
 from store import audiences, ledger, members, programs
 from store.errors import UsageError
@@ -128,6 +129,13 @@ class Commands(Provider):
         app = cast("Console", self.app)
         for name in sorted(app.available_themes):
             yield Found(f"theme: {name}", THEME, partial(themes.choose, app, name))
+
+
+class Palette(CommandPalette, Window[None]):
+    """Textual's, drawn as our windows are."""
+
+    def __init__(self) -> None:
+        super().__init__(providers=[Commands], id="--command-palette")
 
 
 def _read(app: Console, connection: sa.Connection) -> tuple[tuple[tuple[str, str], ...], tuple[Found, ...]]:

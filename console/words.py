@@ -94,8 +94,8 @@ def figures(counts: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`, `5 days`."""
-    whole = round(seconds)
+    """`45 s`, `12 min`, `3 h 20 min`, `5 days`; what takes any time at all takes a second."""
+    whole = round(seconds) or int(seconds > 0)
     if whole < 90:
         return f"{whole} s"
     minutes = round(seconds / 60)

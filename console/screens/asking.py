@@ -6,9 +6,8 @@ from typing import TypeVar
 
 from textual.containers import VerticalScroll
 from textual.events import Resize
-from textual.screen import ModalScreen
 
-from console.actions import Acting
+from console.screens.drawn import Window
 
 T = TypeVar("T")
 NARROW, LOW = 64, 20
@@ -19,7 +18,7 @@ class Box(VerticalScroll, can_focus=False):
     """All that a window holds: `#answers` stay at its foot, the rest scrolls over them."""
 
 
-class Asking(Acting, ModalScreen[T]):
+class Asking(Window[T]):
     """A window of one box. Its look is told in console.tcss."""
 
     AUTO_FOCUS = "Input, Select, OptionList, Button"

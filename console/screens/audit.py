@@ -7,19 +7,18 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from console.actions import Acting, bindings
-from console.app import Console
+from console.actions import bindings
 from console.keymap import keyed
 from console.plain import inert
 from console.screens.base import ConsoleScreen
+from console.screens.drawn import Window
 from console.widgets.table import Column, FunctionSource, Row, VirtualTable, in_hand
 from console.widgets.table.held import Holding
 from jobs import exports
@@ -123,7 +122,7 @@ class AuditScreen(ConsoleScreen):
         self.app.push_screen(EntryScreen(event.key))
 
 
-class EntryScreen(Acting, ModalScreen[None]):
+class EntryScreen(Window[None]):
     """One entry with its details and hashes."""
 
     BINDINGS = bindings("entry")
@@ -135,7 +134,6 @@ class EntryScreen(Acting, ModalScreen[None]):
         }
     }
     """
-    app = getters.app(Console)
 
     def __init__(self, entry_id: int) -> None:
         super().__init__()

@@ -5,35 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from textual import getters
 from textual.app import ComposeResult
 from textual.events import ScreenResume
-from textual.geometry import Size
-from textual.reactive import Reactive
-from textual.screen import Screen
 from textual.widget import Widget
 
 from console import places
-from console.actions import Acting
-from console.app import Console
+from console.screens.drawn import Drawn
 from console.widgets.footer import Footer
 from console.widgets.masthead import Masthead
 
 
-class ConsoleScreen(Acting, Screen[Any]):
+class ConsoleScreen(Drawn[Any]):
     """A screen of the console. `body` gives its widgets, `look_again` re-reads what may have changed."""
 
-    app = getters.app(Console)
-    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
-    """As Textual's, which draws the whole screen anew with each move: those that gain or lose it do so."""
     mode = ""
     """The mode whose tab is marked in the masthead."""
     look_seconds: float | None = None
     """How often to look again while the screen is seen; it also does when it comes back into view."""
 
-    _styled_for = ""
-    """The theme that its widgets have the colours of."""
-    _begun = _left = False
+    _begun = False
 
     def compose(self) -> ComposeResult:
         """Masthead, body, footer."""
@@ -47,19 +37,11 @@ class ConsoleScreen(Acting, Screen[Any]):
 
     def on_mount(self) -> None:
         """Begin to look, if this screen does so by itself."""
-        self._styled_for = self.app.theme
         if self.look_seconds is not None:
             self.set_interval(self.look_seconds, self._look_if_seen)
 
     def on_screen_resume(self, event: ScreenResume) -> None:
-        """Look again on coming back, and remember to have been here.
-
-        Textual styles each widget anew then, which takes longer than all the rest, and is only of use
-        where the theme changed meanwhile.
-        """
-        event.refresh_styles = self._styled_for != self.app.theme
-        self._styled_for = self.app.theme
-        self._left = False
+        """Look again on coming back, and remember to have been here."""
         if not self.is_current:  # it is opened ahead of its key
             return
         places.keep(self.app)
@@ -67,21 +49,6 @@ class ConsoleScreen(Acting, Screen[Any]):
             self._begun = True
             self.begin()
         self.look_again()
-
-    def on_screen_suspend(self) -> None:
-        """Another screen is seen."""
-        self._left = True
-
-    def _screen_resized(self, size: Size) -> None:
-        """Lay out again: on a return Textual does so always, and it takes another size to be of use."""
-        left, self._left = self._left, False
-        if not left or size != self._size:
-            super()._screen_resized(size)
-
-    def _compositor_refresh(self) -> None:
-        """Draw only what is shown: while pictures are held back, Textual draws one and throws it away."""
-        if not self.app._batch_count:
-            super()._compositor_refresh()
 
     def place(self) -> dict[str, Any]:
         """What the next sitting needs to begin here, as JSON: see console/places.py."""

@@ -52,8 +52,8 @@ OWN_DELIVERY_COLUMNS = (
 """Of passes that we issue: with what is known of the phone."""
 EMPTY = {
     "batches": (
-        "No batch yet. <blast.launch> launches what is planned; once its countdown is over, a worker claims "
-        "one."
+        "No batch yet. What is only planned is launched by <blast.launch>; once the countdown of a launch is "
+        "over, a worker claims one."
     ),
     "deliveries": "No delivery is like that. Press <blast.filter> to show others.",
 }

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from console.actions import Acting, bindings
-from console.app import Console
+from console.actions import bindings
 from console.clause_words import CHOICES, Choice, choice_of, shown, shown_list, spelled, spelled_list
 from console.known import Known, values_of
 from console.plain import inert, inert_lines
+from console.screens.drawn import Window
 from console.widgets.cells import fit
 from store import audiences
 from store.audiences import Selection
@@ -34,13 +33,12 @@ HINTS = {
 }
 
 
-class ClauseScreen(Acting, ModalScreen["Row | None"]):
+class ClauseScreen(Window["Row | None"]):
     """Writes a row, and gives it only when it is right; None where it was left alone."""
 
     CSS_PATH = "../styles/clause.tcss"
     BINDINGS = bindings("clause")
     AUTO_FOCUS = "#field"
-    app = getters.app(Console)
 
     def __init__(self, program_id: str, known: Sequence[Known], row: Row | None = None) -> None:
         super().__init__()

@@ -8,12 +8,12 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from console import words
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.plain import inert
+from console.screens.drawn import Window
 from console.screens.why import WhyScreen
 from console.widgets.figures import OWN, fact_lines
 from console.widgets.parts import Parts
@@ -24,7 +24,7 @@ WIDTH = 68
 """Cells of the facts, so that they fit the smallest terminal."""
 
 
-class DeliveryScreen(Acting, ModalScreen[None]):
+class DeliveryScreen(Window[None]):
     """What the ledger knows of one delivery."""
 
     BINDINGS = bindings("delivery")

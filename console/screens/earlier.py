@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from console.actions import Acting, bindings
-from console.app import Console
+from console.actions import bindings
 from console.keymap import keyed
 from console.plain import inert
+from console.screens.drawn import Window
 from store import ledger
 from store.errors import PassbellError
 from store.ledger import Blast
@@ -26,7 +25,7 @@ LONGEST = 200
 """Characters of a text that are shown."""
 
 
-class EarlierScreen(Acting, ModalScreen[str | None]):
+class EarlierScreen(Window[str | None]):
     """The texts of the newest blasts, each once, the newest first. Gives the text that was taken."""
 
     BINDINGS = bindings("earlier")
@@ -41,7 +40,6 @@ class EarlierScreen(Acting, ModalScreen[str | None]):
         & OptionList { height: auto; max-height: 16; border: none; padding: 0; background: transparent; }
     }
     """
-    app = getters.app(Console)
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,6 @@ from textual.content import Content
 from textual.widgets import Button, Input, Label, Select, Static
 
 from console.actions import Action, bindings, of_scope
-from console.keymap import Keymap
 from console.plain import inert, inert_lines
 from console.screens.asking import Asking, Box
 from console.threads import in_thread
@@ -91,8 +90,7 @@ class Form(Asking[T | None]):
                     )
 
     def _key(self, one: Action) -> str:
-        keymap: Keymap = self.app.keymap  # type: ignore[attr-defined]
-        return self.app.get_key_display(Binding(keymap.of(one)[0], ""))
+        return self.app.get_key_display(Binding(self.app.keymap.of(one)[0], ""))
 
     def _field(self, one: Question) -> Input | Select[str]:
         if not one.choices:

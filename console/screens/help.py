@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any
 
-from textual import getters, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, Static
+from textual.events import ScreenResume
+from textual.screen import Screen
+from textual.widgets import Input
 
-from console.actions import SCOPES, Acting, Action, at_hand, bindings, of_scope
+from console.actions import SCOPES, Action, at_hand, bindings, of_scope
 from console.app import Console
 from console.keymap import found, keyed
 from console.plain import inert
+from console.screens.drawn import Window
 from console.widgets.cells import wrapped
+from console.widgets.lines import Line, Lines
 
 ROOM = 18
 """Cells of the keys' column."""
 MEANING = 48
 """Cells that a meaning has beside its keys, where the terminal has 80."""
+INDENT = " " * (ROOM + 3)
 LEGEND = "! messages people, or is for good · <help.keys> your own keys · <help.close> close"
 NOTHING = "Nothing is called so. Type a word such as pause, or a key such as ctrl+r."
 
 
-class HelpScreen(Acting, ModalScreen[None]):
+class HelpScreen(Window[None]):
     """What can be done on the screen it was asked from, then what can be done on the others."""
 
     BINDINGS = bindings("help")
@@ -38,10 +43,8 @@ class HelpScreen(Acting, ModalScreen[None]):
             padding: 0 2; background: $surface; border: round $primary; border-subtitle-color: $quiet;
         }
         & #search { margin: 0 0 1 0; padding: 0 1; background: $boost; }
-        & #lines { height: 1fr; scrollbar-size-vertical: 1; }
     }
     """
-    app = getters.app(Console)
 
     def __init__(self, over: Screen[Any]) -> None:
         super().__init__()
@@ -58,17 +61,18 @@ class HelpScreen(Acting, ModalScreen[None]):
             box.border_title = "Help"
             box.border_subtitle = keyed(LEGEND)
             yield Input(id="search", compact=True, placeholder="type a word, or a key such as ctrl+r")
-            with VerticalScroll(id="lines", can_focus=False):
-                yield Static(self._text(""))
+            yield Lines(id="lines")
 
     @on(Input.Changed)
     def _searched(self, event: Input.Changed) -> None:
-        self.query_one(Static).update(self._text(event.value))
-        self.query_one("#lines").scroll_home(animate=False)
+        self._list()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
         """Keys may have been changed meanwhile."""
-        self.query_one(Static).update(self._text(self.query_one(Input).value))
+        self._list()
+
+    def _list(self) -> None:
+        self.query_one(Lines).show(list(self._lines(self.query_one(Input).value)))
 
     def action_close(self) -> None:
         """Back; what was looked for is cleared first."""
@@ -83,48 +87,56 @@ class HelpScreen(Acting, ModalScreen[None]):
 
     def action_up(self) -> None:
         """A line up."""
-        self.query_one("#lines").scroll_up(animate=False)
+        self.query_one(Lines).scroll_up(animate=False)
 
     def action_down(self) -> None:
         """A line down."""
-        self.query_one("#lines").scroll_down(animate=False)
+        self.query_one(Lines).scroll_down(animate=False)
 
     def action_page_up(self) -> None:
         """A page up."""
-        self.query_one("#lines").scroll_page_up(animate=False)
+        self.query_one(Lines).scroll_page_up(animate=False)
 
     def action_page_down(self) -> None:
         """A page down."""
-        self.query_one("#lines").scroll_page_down(animate=False)
+        self.query_one(Lines).scroll_page_down(animate=False)
 
-    def _text(self, query: str) -> Content:
+    def _lines(self, query: str) -> Iterator[Line]:
         actions = found(query, self.app.keymap)
         if not actions:
-            return Content.styled(NOTHING, "$text-warning")
-        lines: list[Content] = []
-        for scope in (*self._here, *(scope for scope in SCOPES if scope not in self._here)):
-            if listed := [action for action in actions if action.scope == scope]:
-                lines += [Content("")] if lines else []
-                lines.append(self._heading(scope))
-                lines += map(self._line, listed)
-        return Content("\n").join(lines)
+            for told in _broken(NOTHING, self.query_one(Lines).size.width):
+                yield partial(Content.styled, told, "$text-warning")
+        listed: dict[str, list[Action]] = {}
+        for action in actions:
+            listed.setdefault(action.scope, []).append(action)
+        first = True
+        for scope in sorted(listed, key=[*self._here, *SCOPES].index):
+            if not first:
+                yield Content
+            first = False
+            yield partial(self._heading, scope)
+            for action in listed[scope]:
+                yield from self._told(action)
 
     def _heading(self, scope: str) -> Content:
         if scope in self._here:
             return Content.styled(SCOPES[scope].heading, "bold $text-primary")
         return Content.assemble((SCOPES[scope].heading, "bold $quiet"), ("  not on this screen", "$quiet"))
 
-    def _line(self, action: Action) -> Content:
-        keys = keys_of(self.app, action)
-        sign = ("! ", "bold $text-error") if action.danger else "  "
-        needs = "" if action.role == "viewer" else f" · {action.role}"
+    def _told(self, action: Action) -> Iterator[Line]:
+        """An action's lines: its keys and meaning, who may, and what stands in its way."""
         why = self._why.get(action.id, "")
-        lead = Content.assemble(sign, (f"{keys:<{ROOM}} ", "$quiet" if why else "bold"))
-        meaning = [Content(_indented(action.meaning + needs))]
-        if why:
-            told = _indented(f"Not now: {inert(why)}")
-            meaning.append(Content.styled(f"{'':{ROOM + 3}}{told}", "italic $text-warning"))
-        return lead + Content("\n").join(meaning)
+        needs = "" if action.role == "viewer" else f" · {action.role}"
+        first, *rest = _broken(action.meaning + needs)
+        yield partial(self._first, action, first, "$quiet" if why else "bold")
+        for told in rest:
+            yield partial(Content, f"{INDENT}{told}")
+        for told in _broken(f"Not now: {inert(why)}") if why else ():
+            yield partial(Content.styled, f"{INDENT}{told}", "italic $text-warning")
+
+    def _first(self, action: Action, told: str, style: str) -> Content:
+        sign = ("! ", "bold $text-error") if action.danger else "  "
+        return Content.assemble(sign, (f"{keys_of(self.app, action):<{ROOM}} ", style), told)
 
 
 def keys_of(app: Console, action: Action) -> str:
@@ -133,5 +145,5 @@ def keys_of(app: Console, action: Action) -> str:
 
 
 @lru_cache(500)
-def _indented(told: str) -> str:
-    return f"\n{'':{ROOM + 3}}".join(wrapped(told, MEANING))
+def _broken(told: str, width: int = MEANING) -> tuple[str, ...]:
+    return tuple(wrapped(told, width))

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from console.actions import Acting, bindings
-from console.app import Console
+from console.actions import bindings
 from console.keymap import keyed
 from console.plain import inert, inert_lines
+from console.screens.drawn import Window
 from jobs import incident
 from jobs.incident import Incident
 
 NEEDS = "The report is being read: try again in a moment."
 
 
-class IncidentScreen(Acting, ModalScreen[None]):
+class IncidentScreen(Window[None]):
     """The report of one blast, read once: what is copied is what is seen."""
 
     BINDINGS = bindings("incident")
@@ -37,7 +36,6 @@ class IncidentScreen(Acting, ModalScreen[None]):
     }
     """
     AUTO_FOCUS = "#page"
-    app = getters.app(Console)
 
     def __init__(self, blast_id: int) -> None:
         super().__init__()

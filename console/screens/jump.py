@@ -8,24 +8,24 @@ from itertools import chain, product
 from string import ascii_lowercase
 from typing import Any
 
-from textual import getters
 from textual.app import ComposeResult
 from textual.events import Click, Key
 from textual.geometry import Offset
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Label
 
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.app import Console
 from console.keymap import keyed
+from console.screens.drawn import Window
 from console.widgets.masthead import Masthead
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 """Those under the fingers first."""
 
 
-class JumpScreen(Acting, ModalScreen[None]):
+class JumpScreen(Window[None]):
     """Drawn over the screen, which shows through."""
 
     BINDINGS = bindings("jump")
@@ -40,7 +40,6 @@ class JumpScreen(Acting, ModalScreen[None]):
         & > .hint { dock: bottom; width: 100%; background: $panel; color: $foreground; text-style: none; }
     }
     """
-    app = getters.app(Console)
 
     def __init__(self, over: Screen[Any]) -> None:
         super().__init__()

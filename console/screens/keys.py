@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from console.actions import BY_ID, Acting, Action, bindings
-from console.app import Console
+from console.actions import BY_ID, Action, bindings
 from console.keymap import Keymap, faults, found, judged, keyed, read, written
 from console.keys_file import keep
 from console.plain import inert, inert_lines
+from console.screens.drawn import Window
 from console.screens.help import NOTHING, keys_of
 from console.threads import in_thread
 from console.widgets.cells import fit
@@ -30,7 +29,7 @@ ID = 24
 """Cells of the first two columns."""
 
 
-class CaptureScreen(Acting, ModalScreen[str | None]):
+class CaptureScreen(Window[str | None]):
     """Takes the next key that is pressed, as Textual names it; None for the one that leaves."""
 
     BINDINGS = bindings("capture")
@@ -44,7 +43,6 @@ class CaptureScreen(Acting, ModalScreen[str | None]):
         & #trouble { height: auto; color: $text-error; }
     }
     """
-    app = getters.app(Console)
 
     def __init__(self, action: Action, refusal: Callable[[str], str]) -> None:
         """`refusal` says why a key cannot be taken, "" where it can."""
@@ -75,7 +73,7 @@ class CaptureScreen(Acting, ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class KeysScreen(Acting, ModalScreen[None]):
+class KeysScreen(Window[None]):
     """Found as in help. What is changed works at once and is kept in the settings file."""
 
     BINDINGS = bindings("keys")
@@ -93,7 +91,6 @@ class KeysScreen(Acting, ModalScreen[None]):
         & #meaning { height: 2; margin: 1 0 0 0; color: $quiet; }
     }
     """
-    app = getters.app(Console)
 
     def compose(self) -> ComposeResult:
         """What to look for, the actions, and what the one in hand does."""

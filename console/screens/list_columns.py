@@ -6,13 +6,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.keymap import keyed
 from console.plots import sign
+from console.screens.drawn import Window
 from console.widgets.table import VirtualTable
 from console.widgets.table.rows import Column
 
@@ -20,7 +20,7 @@ HINT = "<columns.flip> or Enter takes a column out or back. The list follows at 
 LAST = "One column has to stay: take another one back first."
 
 
-class ColumnsScreen(Acting, ModalScreen[None]):
+class ColumnsScreen(Window[None]):
     """The columns in their order, each with whether it is shown."""
 
     BINDINGS = bindings("columns")

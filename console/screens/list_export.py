@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Label, Static
 
-from console.actions import Acting, bindings
-from console.app import Console
+from console.actions import bindings
 from console.plain import inert, inert_lines
+from console.screens.drawn import Window
 from console.widgets.job_bar import JobBar, Progress, Stopped
 from console.widgets.paths import Paths, path_of
 from console.widgets.table import VirtualTable, views
@@ -36,7 +35,7 @@ FIELDS = {
 """What is written of a row, by whether all of it is."""
 
 
-class ExportScreen(Acting, ModalScreen[None]):
+class ExportScreen(Window[None]):
     """Asks for a file and writes it. Escape stops that, and leaves nothing half."""
 
     BINDINGS = bindings("export")
@@ -57,7 +56,6 @@ class ExportScreen(Acting, ModalScreen[None]):
         & JobBar { padding: 0; }
     }
     """
-    app = getters.app(Console)
 
     def __init__(self, table: VirtualTable, listed: Listed) -> None:
         super().__init__()

@@ -8,11 +8,12 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Click
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.plain import inert_lines
+from console.screens.drawn import Window
 from console.widgets.table import VirtualTable, views
 from store.errors import UsageError
 
@@ -23,7 +24,7 @@ DEBOUNCE = 0.08
 """Seconds without a key press after which the list is asked."""
 
 
-class FilterScreen(Acting, ModalScreen[None]):
+class FilterScreen(Window[None]):
     """One line over the list, under its header. Enter keeps the filter, Escape leaves it as it was."""
 
     BINDINGS = bindings("filter")

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from textual import getters, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Grid, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from console.actions import Acting, bindings
-from console.app import Console
+from console.actions import bindings
 from console.desk import Desk
 from console.plain import inert, inert_lines
 from console.screens import member_questions as questions
+from console.screens.drawn import Window
 from console.screens.form import Form
 from console.widgets import member_facts as facts
 from console.widgets.footer import Footer
@@ -23,14 +22,13 @@ from console.widgets.member_facts import Known
 from store.errors import PassbellError
 
 
-class MemberScreen(Acting, ModalScreen[None]):
+class MemberScreen(Window[None]):
     """Read when it opens, and again when something was changed here."""
 
     CSS_PATH = "../styles/member.tcss"
     BINDINGS = bindings("member")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
     AUTO_FOCUS = "#member"
-    app = getters.app(Console)
 
     def __init__(self, program_id: str, external_id: str) -> None:
         super().__init__()

@@ -6,17 +6,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from console.actions import Acting, bindings
+from console.actions import bindings
+from console.screens.drawn import Window
 from store.presets import PRESETS, Preset
 
 NAME_CELLS = 16
 
 
-class PresetScreen(Acting, ModalScreen["Preset | None"]):
+class PresetScreen(Window["Preset | None"]):
     """The presets, each with what it is for."""
 
     BINDINGS = bindings("preset")

@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from console.actions import Acting, bindings
+from console.actions import bindings
 from console.plain import inert, inert_lines
+from console.screens.drawn import Window
 from console.widgets.cells import fit
 from jobs.intake.mapping import EXTERNAL_ID, LOCALE, NOTHING, PASSENGER, TIME_ZONE
 from store.errors import PassbellError
@@ -34,7 +34,7 @@ MOST = 60
 OFFER_CELLS = 24
 
 
-class TargetScreen(Acting, ModalScreen["str | None"]):
+class TargetScreen(Window["str | None"]):
     """Gives the target when `attempt` takes it; None where the column was left as it is."""
 
     BINDINGS = bindings("target")

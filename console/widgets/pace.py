@@ -80,5 +80,5 @@ def _latency(late: Latency | None, width: int) -> Content:
     figures = Content.assemble(*parts)
     told = f"claim to a batch's last answer, {late.batches:,} newest"
     if figures.cell_length + len(told) > width:
-        told = f"{late.batches:,} batches"
+        told = f"{late.batches:,} {'batch' if late.batches == 1 else 'batches'}"
     return figures + Content.styled(told, "$quiet")

@@ -39,7 +39,7 @@ CASES = {
     "app.blasts": Case(at("programs"), mode, "blasts"),
     "app.audit": Case(at("programs"), mode, "audit"),
     "app.help": Case(at("programs"), screen, "HelpScreen"),
-    "app.command_palette": Case(at("programs"), screen, "CommandPalette"),
+    "app.command_palette": Case(at("programs"), screen, "Palette"),
     "app.jump": Case(at("programs"), screen, "JumpScreen"),
     "app.keys": Case(at("programs"), screen, "KeysScreen"),
     "app.leave": Case(every.leaving, screen, "Ask"),

@@ -20,13 +20,13 @@ from rich.color import ColorType
 from rich.segment import Segment
 from textual.app import App
 from textual.color import Color
-from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from console import screens, themes
 from console.app import Console
 from console.desk import Desk
+from console.palette import Palette
 from console.screens.ask import Ask
 from console.screens.asking import Asking
 from console.screens.audiences import AudiencesScreen
@@ -41,6 +41,7 @@ from console.screens.build import BuildScreen
 from console.screens.clause import ClauseScreen
 from console.screens.compose import ComposeScreen
 from console.screens.delivery import DeliveryScreen
+from console.screens.drawn import Drawn, Window
 from console.screens.earlier import EarlierScreen
 from console.screens.fields import FieldsScreen
 from console.screens.form import Form
@@ -142,8 +143,8 @@ STATES: dict[str, dict[str, type[Screen[Any]]]] = {
         "keys": KeysScreen,
         "keys: one pressed": CaptureScreen,
         "jump": JumpScreen,
-        "palette": CommandPalette,
-        "palette: searched": CommandPalette,
+        "palette": Palette,
+        "palette: searched": Palette,
         "question": Ask,
         "refused": AuditScreen,
     },
@@ -156,7 +157,7 @@ STATES: dict[str, dict[str, type[Screen[Any]]]] = {
 HINT = re.compile("coffees|price of one|until noon")
 """What an empty text area says, in a shade of Textual's own."""
 PICTURES = Path(__file__).parent / "__snapshots__" / "test_matrix"
-BASES = {ConsoleScreen, BlastHands, Asking}
+BASES = {Drawn, Window, ConsoleScreen, BlastHands, Asking}
 """What screens are made from."""
 
 ELSEWHERE = {
@@ -315,7 +316,7 @@ def test_every_screen_and_window_has_a_picture() -> None:
     modules = [import_module(one.name) for one in iter_modules(screens.__path__, "console.screens.")]
     kinds = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
     ours = {kind for kind in kinds if issubclass(kind, Screen) and kind.__module__.startswith("console.")}
-    assert ours - BASES == {kind for tour in STATES.values() for kind in tour.values()} - {CommandPalette}
+    assert ours - BASES == {kind for tour in STATES.values() for kind in tour.values()} - {Palette}
     kept = {path.stem.rpartition("[")[2].rstrip("]") for path in PICTURES.glob("*.svg")}
     wanted = {file_name("dark", state) for tour in STATES.values() for state in tour}
     wanted |= {file_name(look, state) for look, states in ELSEWHERE.items() for state in states}

@@ -92,7 +92,7 @@ def test_outside_of_a_console_a_sentence_names_the_defaults() -> None:
 OWN = {
     "app.programs": "f11",
     "app.audiences": "f12",
-    "app.compose": "f6",
+    "app.compose": "{",
     "app.help": "f7",
     "table.all": "f8",
     "table.mark": "M",
@@ -122,11 +122,11 @@ async def test_sentences_name_the_keys_of_whoever_reads_them(
         await press(pilot, "f12")
         assert "Press B to build one" in text_of(pilot)
         await press(pilot, "4")
-        assert "Press f6 to write one" in text_of(pilot)
+        assert "Press { to write one" in text_of(pilot)
         await press(pilot, "0")
         assert "1  Press f11, then f9: read programs" in text_of(pilot)
         assert "2  Press f12: say who" in text_of(pilot)
-        assert "3  Press f6: write it" in text_of(pilot)
+        assert "3  Press {: write it" in text_of(pilot)
         assert "Press f7 on any screen" in text_of(pilot)
         await press(pilot, "5")
         assert "Press V to check them all" in text_of(pilot)
