@@ -120,7 +120,6 @@ class BlastScreen(BlastHands):
 
     def on_mount(self) -> None:
         """Show the batches and begin to look."""
-        super().on_mount()
         self.query_one("#batches", VirtualTable).show(batch_source(self.app.read, self.blast_id))
         self._name_section()
 

@@ -120,7 +120,6 @@ class BuildScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Read which programs there are."""
-        super().on_mount()
         self._say_way(self._way)
         self._read_programs()
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import getters
 from textual.color import Color
 from textual.css.styles import RulesMap
 from textual.events import ScreenResume
@@ -21,7 +20,11 @@ from textual.visual import RenderOptions, Visual, VisualType
 from textual.widget import Widget
 
 from console.actions import Acting
-from console.app import Console
+
+if TYPE_CHECKING:
+    from textual import getters
+
+    from console.app import Console
 
 T = TypeVar("T")
 
@@ -29,7 +32,8 @@ T = TypeVar("T")
 class Drawn(Acting, Screen[T]):
     """What Textual does to a screen more often than is of use, done once."""
 
-    app = getters.app(Console)
+    if TYPE_CHECKING:
+        app = getters.app(Console)  # a list's own windows open over any app
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     """As Textual's, which draws the whole screen anew with each move: those that gain or lose it do so."""
 

@@ -86,7 +86,6 @@ class FieldsScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Begin with what was counted last."""
-        super().on_mount()
         self._read()
 
     @work(group="read", exclusive=True)

@@ -135,7 +135,6 @@ class HomeScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Look anew when a credential is found that needs somebody."""
-        super().on_mount()
         self.watch(self.app, "weak", self.look_again, init=False)
 
     # Looking

@@ -75,7 +75,6 @@ class ImportFileScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Begin with a guess."""
-        super().on_mount()
         self._look()
 
     # What it would do

@@ -117,7 +117,6 @@ class ImportsScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Offer the programs, and the one that is not there before its first import."""
-        super().on_mount()
         self._read_programs()
 
     def look_again(self) -> None:

@@ -28,7 +28,6 @@ class OpeningScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Open, once this picture is on the terminal."""
-        super().on_mount()
         self.call_after_refresh(self._open)
 
     @work(exit_on_error=False)

@@ -123,7 +123,6 @@ class ProgramsScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Look after figures that change by themselves."""
-        super().on_mount()
         self.watch(self.app, "weak", self._warned, init=False)
         self.set_interval(OWN_SECONDS, self._look_at_own)
 

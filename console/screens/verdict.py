@@ -71,7 +71,6 @@ class VerdictScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Show the verdict that was asked for."""
-        super().on_mount()
         self._show(self.verdict)
 
     def look_again(self) -> None:

@@ -73,7 +73,7 @@ async def test_whatever_is_filtered_away_says_how_to_have_it_back(
         assert "Backspace takes the filter away and shows all." in said(pilot)
 
         await open_blast(pilot, PLANNED)
-        assert "No batch yet. l launches what is planned" in said(pilot)
+        assert "No batch yet. What is only planned is launched by l" in said(pilot)
         await open_blast(pilot, RUNNING)
         for key in ("b", "d"):
             await press(pilot, key, "F")

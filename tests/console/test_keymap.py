@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.screen import ModalScreen, Screen
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from console import actions, screens
 from console.app import Console
@@ -277,7 +277,7 @@ async def test_help_works_in_windows_and_leaves_fields_their_question_mark(desk:
         assert "Not now: Nothing is suppressed." in text_of(pilot)
         await press(pilot, "f1", "escape", "slash", "question_mark")
         assert isinstance(app.screen, ProgramsScreen)
-        assert app.screen.query_one("#filter").value == "?"
+        assert app.screen.query_one("#filter", Input).value == "?"
         await press(pilot, "f1")
         assert isinstance(app.screen, HelpScreen)
 
