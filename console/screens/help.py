@@ -66,6 +66,7 @@ class HelpScreen(Window[None]):
     @on(Input.Changed)
     def _searched(self, event: Input.Changed) -> None:
         self._list()
+        self.query_one(Lines).scroll_home(animate=False)
 
     def on_screen_resume(self, event: ScreenResume) -> None:
         """Keys may have been changed meanwhile."""

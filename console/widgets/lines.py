@@ -27,10 +27,9 @@ class Lines(ScrollView, can_focus=False):
     _lines: Sequence[Line] = ()
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Show other lines, from the first on."""
+        """Show other lines."""
         self._lines = lines
         self.virtual_size = Size(self.size.width, len(lines))
-        self.scroll_home(animate=False)
         self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
