@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.bed.postgres",
     "tests.bed.stores",
     "tests.bed.valkey",
+    "tests.console.terminal",
 ]
 
 STUCK = 240.0

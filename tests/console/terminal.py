@@ -15,9 +15,10 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
 from rich.cells import cell_len
 
 from store.settings import HOME_VARIABLE
@@ -207,6 +208,16 @@ class Terminal:
                     self._lines[row][column - 1] += character
             column += width
         return row, column
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    """Terminals that a test opens; what still runs on them is killed after it."""
+    opened: list[Terminal] = []
+    yield opened
+    for one in opened:
+        if one.child.poll() is None:
+            one.kill()
 
 
 def _state(file: Path) -> str:

@@ -32,15 +32,6 @@ from tests.console.seed import CAFE, Clock, add_members, add_programs, send
 from tests.console.terminal import CTRL_R, CTRL_U, ENTER, ESCAPE, PATIENCE, TAB, Terminal
 
 
-@pytest.fixture
-def terminals() -> Iterator[list[Terminal]]:
-    opened: list[Terminal] = []
-    yield opened
-    for one in opened:
-        if one.child.poll() is None:
-            one.kill()
-
-
 @pytest.mark.slow
 def test_a_killed_console_harms_no_blast_and_the_next_shows_the_truth(
     tmp_path: Path, terminals: list[Terminal]

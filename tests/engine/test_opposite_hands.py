@@ -7,7 +7,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -21,15 +21,6 @@ Build = Callable[..., House]
 PASSBELL = (sys.executable, "-c", "from console.cli import main; main()")
 KEYS = {"pause": "p", "resume": "r"}
 ENDS_IN = {"blast.launch": "running", "blast.paused": "paused", "blast.running": "running"}
-
-
-@pytest.fixture
-def terminals() -> Iterator[list[Terminal]]:
-    opened: list[Terminal] = []
-    yield opened
-    for one in opened:
-        if one.child.poll() is None:
-            one.kill()
 
 
 def begun(house: House, word: str, blast_id: int) -> subprocess.Popen[str]:
